@@ -1,0 +1,63 @@
+# Everything a newcomer types. `make` alone lists it.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench docs lock clean
+
+help: ## list these targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(DEV_STAMP) ## make .venv with everything, from the locks; leaves .venv/bin/tourniquet
+
+run: $(RUN_STAMP) ## replay June 2024 on a synthetic region, then serve the console
+	$(BIN)/tourniquet exercise june-2024 --serve
+
+test: $(DEV_STAMP) ## run every test; installs PostgreSQL and Chromium with apt where they are missing
+	@tools/provide_test_system.sh
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
+
+lint: $(DEV_STAMP) ## ruff, types, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(DEV_STAMP) ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(RUN_STAMP) ## the benchmarks, each with its figure, its work and the machine
+	$(BIN)/tourniquet bench
+
+docs: $(DEV_STAMP) ## write the generated pages of docs/reference
+	$(BIN)/python tools/make_docs.py
+
+lock: $(DEV_STAMP) ## lock the requirements; UPGRADE=--upgrade takes newer versions
+	@UPGRADE="$(UPGRADE)" tools/lock.sh
+
+clean: ## remove what can be made again; never an installation's data
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache src/*.egg-info
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@python=$$(PYTHON="$(PYTHON)" tools/find_python.sh) && echo "Making $(VENV) with $$python" \
+		&& "$$python" -m venv $(VENV)
+
+# Hashes are required and nothing is built from source, so that what is installed is what was
+# locked. Our own package is built with the locked setuptools, without fetching anything.
+$(RUN_STAMP): requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing from requirements/run.txt"
+	@$(PIP_INSTALL) --only-binary :all: --require-hashes -r requirements/run.txt
+	@$(PIP_INSTALL) --no-index --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.txt $(RUN_STAMP)
+	@echo "Installing from requirements/dev.txt"
+	@$(PIP_INSTALL) --only-binary :all: --require-hashes -r requirements/dev.txt
+	@touch $@
