@@ -1,0 +1,1 @@
+"""Needs, clinics, sessions, appointments, and the gate before a specimen is taken."""

@@ -1,0 +1,1 @@
+"""Who is who: organisations by ODS code, staff accounts with role and scope, and the Viewer."""

@@ -1,0 +1,71 @@
+"""Tables of the directory.
+
+Invariants:
+- Organisation and Account are journalled and written by directory.apply alone.
+- SignIn (password hashes) and Token (digests) are not journalled: they are issued anew after a
+  restore.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+
+class Organisation(models.Model):
+    """A practice, clinic, hospital or laboratory."""
+
+    code = models.CharField(max_length=10, primary_key=True)
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20)
+    address = models.TextField()
+    postcode = models.CharField(max_length=10)
+    phone = models.CharField(max_length=40)
+    borough = models.CharField(max_length=60)
+    zone = models.CharField(max_length=40)
+    parent = models.CharField(max_length=10)
+    source = models.CharField(max_length=40)
+    open = models.BooleanField()
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "code"], name="organisation_kind")]
+
+
+class Account(models.Model):
+    """A person, or a system, that may sign in: what they may do and for whom."""
+
+    name = models.CharField(max_length=150, primary_key=True)
+    role = models.CharField(max_length=20)
+    organisation = models.CharField(max_length=10)
+    display_name = models.CharField(max_length=200)
+    active = models.BooleanField()
+    added_at = models.DateTimeField()
+
+
+class SignInManager(BaseUserManager["SignIn"]):
+    """Finds sign-ins by name."""
+
+    def get_by_natural_key(self, username: str | None) -> SignIn:
+        return self.get(pk=username)
+
+
+class SignIn(AbstractBaseUser):
+    """Password hash of an account, kept by Django's own hashers. Not journalled."""
+
+    name = models.CharField(max_length=150, primary_key=True)
+
+    USERNAME_FIELD = "name"
+    objects = SignInManager()
+
+    @property
+    def is_active(self) -> bool:
+        return Account.objects.filter(name=self.name, active=True).exists()
+
+
+class Token(models.Model):
+    """SHA-256 of a bearer token; the token itself is shown once and never kept."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    account = models.CharField(max_length=150)
+    issued_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)

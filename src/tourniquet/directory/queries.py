@@ -1,0 +1,50 @@
+"""Bounded reads of the directory."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tourniquet.directory.models import Account, Organisation, Token
+from tourniquet.directory.roles import Role, Viewer
+from tourniquet.kernel.errors import NotFound
+
+MOST = 5000
+
+
+def get_organisation(code: str) -> Organisation:
+    """Raises: NotFound."""
+    found = Organisation.objects.filter(pk=code).first()
+    if found is None:
+        raise NotFound("There is no organisation with that code.", where=code)
+    return found
+
+
+def list_organisations(kind: str = "", *, limit: int = MOST) -> list[Organisation]:
+    """Organisations by code, of one kind or of all."""
+    found = Organisation.objects.all()
+    if kind:
+        found = found.filter(kind=kind)
+    return list(found.order_by("code")[: min(limit, MOST)])
+
+
+def names_of(codes: set[str]) -> dict[str, str]:
+    """Names of organisations by code; codes not listed are left out."""
+    return dict(Organisation.objects.filter(code__in=codes).values_list("code", "name"))
+
+
+def find_viewer(account: str) -> Viewer | None:
+    """The viewer that an active account is, or None."""
+    found = Account.objects.filter(name=account, active=True).first()
+    return Viewer(found.name, Role(found.role), found.organisation) if found else None
+
+
+def find_viewer_by_token(token: str) -> Viewer | None:
+    """The viewer whose bearer token this is, or None."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    found = Token.objects.filter(digest=digest, revoked_at__isnull=True).first()
+    return find_viewer(found.account) if found else None
+
+
+def list_accounts(*, limit: int = MOST) -> list[Account]:
+    """Accounts by name."""
+    return list(Account.objects.order_by("name")[: min(limit, MOST)])

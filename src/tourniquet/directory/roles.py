@@ -1,0 +1,92 @@
+"""Roles, and what each may see and do. Pure.
+
+Roles and permissions in depth come later; what is here already holds for every query: a viewer
+with an organisation sees rows that name it, and one without sees the region.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tourniquet.kernel.errors import PermissionRefused, UserError
+
+
+class Role(StrEnum):
+    """What an account is for."""
+
+    PRACTICE = "practice"
+    CLINIC = "clinic"
+    LABORATORY = "laboratory"
+    HOSPITAL = "hospital"
+    INCIDENT_LEAD = "incident_lead"
+    COMMUNICATIONS = "communications"
+    DATA_PROTECTION = "data_protection"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+    @classmethod
+    def parse(cls, text: str) -> Role:
+        """Raises: UserError naming the roles that there are."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise UserError(
+                f"There is no role {text!r}.", remedy="Roles: " + ", ".join(cls) + "."
+            ) from None
+
+
+class Task(StrEnum):
+    """Something that an account does; pages and flows ask for one."""
+
+    SEE_CLINICAL = "see clinical records"
+    SEE_OPERATIONS = "see capacity, plans and worklists"
+    COMMAND_INCIDENT = "declare an incident and adopt plans"
+    RECORD_CLINICAL = "take specimens, close calls, identify patients"
+    APPROVE_NOTICES = "approve and publish what is said outside"
+    READ_JOURNAL = "read the journal"
+    ADMINISTER = "administer accounts"
+    RUN_EXERCISE = "set the clock of an exercise"
+
+
+_CLINICAL = {Task.SEE_CLINICAL, Task.SEE_OPERATIONS, Task.RECORD_CLINICAL}
+_ALLOWED: dict[Role, frozenset[Task]] = {
+    Role.PRACTICE: frozenset(_CLINICAL),
+    Role.CLINIC: frozenset(_CLINICAL),
+    Role.LABORATORY: frozenset(_CLINICAL),
+    Role.HOSPITAL: frozenset(_CLINICAL),
+    Role.INCIDENT_LEAD: frozenset(
+        {*_CLINICAL, Task.COMMAND_INCIDENT, Task.APPROVE_NOTICES, Task.READ_JOURNAL}
+    ),
+    Role.COMMUNICATIONS: frozenset({Task.SEE_OPERATIONS, Task.APPROVE_NOTICES}),
+    Role.DATA_PROTECTION: frozenset({Task.SEE_OPERATIONS, Task.SEE_CLINICAL, Task.READ_JOURNAL}),
+    Role.AUDITOR: frozenset({Task.SEE_OPERATIONS, Task.SEE_CLINICAL, Task.READ_JOURNAL}),
+    Role.ADMINISTRATOR: frozenset(
+        {Task.SEE_OPERATIONS, Task.ADMINISTER, Task.READ_JOURNAL, Task.RUN_EXERCISE}
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks, in which role, for which organisation ("" sees the whole region)."""
+
+    account: str
+    role: Role
+    organisation: str = ""
+
+    def may(self, task: Task) -> bool:
+        """True where the role allows the task."""
+        return task in _ALLOWED[self.role]
+
+    def demand(self, task: Task) -> None:
+        """Raises: PermissionRefused where the role does not allow the task."""
+        if not self.may(task):
+            raise PermissionRefused(
+                f"Your role ({self.role}) may not {task}.",
+                remedy="Ask the administrator if you need to.",
+            )
+
+
+SYSTEM_VIEWER = Viewer("system", Role.INCIDENT_LEAD)
+"""For work that the system does itself inside flows; never for an answer to a person."""

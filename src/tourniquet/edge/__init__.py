@@ -1,0 +1,1 @@
+"""Machines at the door: MLLP, FHIR, background work."""

@@ -1,0 +1,42 @@
+"""Is it alive, can it serve, and what does it count."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from tourniquet.edge.access import access
+from tourniquet.kernel.errors import TourniquetError
+from tourniquet.record.database import storage_errors
+from tourniquet.record.journal import read_head
+from tourniquet.record.queries import count_refused_messages
+
+
+@access("public")
+def healthz(http_request: HttpRequest) -> HttpResponse:
+    """Alive: the process answers."""
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
+
+
+@access("public")
+def readyz(http_request: HttpRequest) -> HttpResponse:
+    """Can serve: the database answers and is migrated."""
+    try:
+        with storage_errors():
+            read_head()
+    except TourniquetError:
+        return HttpResponse("not ready: database\n", status=503, content_type="text/plain")
+    return HttpResponse("ready\n", content_type="text/plain; charset=utf-8")
+
+
+@access("public")
+def metrics(http_request: HttpRequest) -> HttpResponse:
+    """Counters in Prometheus' text format; nothing about anybody."""
+    lines = [
+        "# HELP tourniquet_journal_position Position of the newest entry of the journal.",
+        "# TYPE tourniquet_journal_position counter",
+        f"tourniquet_journal_position {read_head().position}",
+        "# HELP tourniquet_messages_refused Messages that wait for a person.",
+        "# TYPE tourniquet_messages_refused gauge",
+        f"tourniquet_messages_refused {count_refused_messages()}",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")

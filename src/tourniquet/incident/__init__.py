@@ -1,0 +1,1 @@
+"""Command of the incident: declaration, timeline, decisions, stand-down."""

@@ -1,0 +1,117 @@
+"""Settings: every one comes from the environment, is named here, and is read here alone.
+
+Invariants:
+- A setting that is not in SETTINGS does not exist; docs/reference/settings.md is made from it.
+- A bad value is an OperatorError that names the setting; a secret's value is never shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tourniquet.kernel.errors import OperatorError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the table of settings."""
+
+    name: str
+    default: str
+    meaning: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "TOURNIQUET_HOME",
+        "./tourniquet-data",
+        "Folder that holds all state of an embedded installation.",
+    ),
+    Setting(
+        "TOURNIQUET_DATABASE_URL",
+        "",
+        "Unset: SQLite in the home folder. postgresql://USER:PASSWORD@HOST:PORT/NAME: PostgreSQL.",
+        secret=True,
+    ),
+    Setting(
+        "TOURNIQUET_SECRET_KEY",
+        "",
+        "Signs sessions and forms. Unset: made once and kept in the home folder, readable by its "
+        "owner only.",
+        secret=True,
+    ),
+    Setting(
+        "TOURNIQUET_ALLOWED_HOSTS",
+        "127.0.0.1,localhost,[::1]",
+        "Host names under which the console may be reached, separated by commas.",
+    ),
+    Setting(
+        "TOURNIQUET_SITE",
+        "main",
+        "Short name of this installation, written into every entry of the journal as its origin.",
+    ),
+    Setting(
+        "TOURNIQUET_MLLP_CERTIFICATE",
+        "",
+        "File with the certificate chain for MLLP over TLS. Unset: plain TCP.",
+    ),
+    Setting("TOURNIQUET_MLLP_KEY", "", "File with the private key of that certificate."),
+    Setting(
+        "TOURNIQUET_MLLP_MAX_FRAME_BYTES",
+        str(16 * 1024 * 1024),
+        "Largest frame that the listener takes; a larger one gets AR and the connection is closed.",
+    ),
+    Setting(
+        "TOURNIQUET_MLLP_MAX_CONNECTIONS",
+        "256",
+        "Connections that the listener holds at once; further ones are closed at once.",
+    ),
+    Setting(
+        "TOURNIQUET_MLLP_IDLE_SECONDS",
+        "900",
+        "A connection on which nothing complete arrived for so long is closed.",
+    ),
+    Setting(
+        "TOURNIQUET_REPEAT_WINDOW_DAYS",
+        "30",
+        "How far back a control id is compared for each sender; counters wrap.",
+    ),
+    Setting(
+        "TOURNIQUET_LABORATORY",
+        "",
+        "ODS code taken as performing organisation where a message names none.",
+    ),
+    Setting("TOURNIQUET_DEBUG", "", "1 shows tracebacks in the browser. Never in production."),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def read(name: str, environ: Mapping[str, str] | None = None) -> str:
+    """The value of a setting, or its default. Raises: KeyError for a name not in the table."""
+    setting = _BY_NAME[name]
+    return (os.environ if environ is None else environ).get(name, "") or setting.default
+
+
+def read_number(name: str, *, least: int, most: int) -> int:
+    """A whole number within bounds. Raises: OperatorError naming the setting."""
+    text = read(name)
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise OperatorError(
+            f"The setting must be a whole number from {least} to {most}.",
+            where=name,
+            remedy="Correct it in the environment.",
+        )
+    return number
+
+
+def home() -> Path:
+    """The folder with all state of an embedded installation."""
+    return Path(read("TOURNIQUET_HOME")).expanduser().resolve()

@@ -1,0 +1,1 @@
+"""Telling people: notices to patients, the outbox, the public status page."""

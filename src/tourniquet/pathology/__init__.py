@@ -1,0 +1,1 @@
+"""Requests, specimens, reports, the test catalogue, critical results."""

@@ -1,0 +1,18 @@
+"""Django's handle on this package: its label, and the loading of its apply functions."""
+
+from __future__ import annotations
+
+import importlib
+
+from django.apps import AppConfig
+
+
+class PathologyConfig(AppConfig):
+    """The pathology package as a Django app."""
+
+    name = "tourniquet.pathology"
+    label = "pathology"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        importlib.import_module("tourniquet.pathology.apply")

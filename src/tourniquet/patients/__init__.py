@@ -1,0 +1,1 @@
+"""The regional patient index: identity, matching, merges."""

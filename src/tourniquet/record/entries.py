@@ -1,0 +1,63 @@
+"""Bodies of the record's own entries: messages as received, alarms."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tourniquet.record.registry import Body, kind
+
+
+@kind("message.received", patient=False)
+class MessageReceived(Body):
+    """A message not (yet) tied to a patient: refused, failed, or about nobody."""
+
+    sender: str
+    control_id: str
+    digest: str
+    message_type: str
+    code: str
+    raw: bytes
+    channel: str = "mllp"
+    reason: str = ""
+    attempts: int = 1
+
+
+@kind("message.applied", patient=True)
+class MessageApplied(Body):
+    """A message about the subject, applied and acknowledged."""
+
+    sender: str
+    control_id: str
+    digest: str
+    message_type: str
+    code: str
+    raw: bytes
+    channel: str = "mllp"
+    reason: str = ""
+    attempts: int = 1
+
+
+@kind("message.reviewed", patient=False)
+class MessageReviewed(Body):
+    """A person has dealt with a refused message."""
+
+    message: int
+    note: str
+
+
+@kind("alarm.raised", patient=False)
+class AlarmRaised(Body):
+    """Something that a person must look at soon. The text names no patient."""
+
+    alarm: str
+    alarm_kind: str
+    text: str
+    about: int | None = None
+
+
+@kind("alarm.cleared", patient=False)
+class AlarmCleared(Body):
+    """A person has dealt with an alarm."""
+
+    alarm: str
+    cleared_at: datetime

@@ -1,0 +1,88 @@
+"""Tables of the record: the journal itself, the log of messages, alarms, the mark of the home.
+
+Invariants:
+- No table that is replayed has an auto-increment key.
+- `JournalEntry` is written by record.journal alone, the others by record.apply; `Home` is not
+  journalled, because it says what this installation is and not what happened in it.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+ID_LENGTH = 26
+
+
+class JournalEntry(models.Model):
+    """One entry. Body, salt and subject are null once it has been erased; the chain stands."""
+
+    position = models.BigIntegerField(primary_key=True)
+    kind = models.CharField(max_length=60)
+    kind_version = models.SmallIntegerField()
+    recorded_at = models.DateTimeField()
+    happened_at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    organisation = models.CharField(max_length=20)
+    origin = models.CharField(max_length=40)
+    origin_position = models.BigIntegerField()
+    cause = models.BigIntegerField(null=True)
+    subject = models.CharField(max_length=ID_LENGTH, null=True)
+    body = models.BinaryField(null=True)
+    salt = models.BinaryField(null=True)
+    commitment = models.BinaryField()
+    chain = models.BinaryField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["subject", "position"], name="journal_by_subject"),
+            models.Index(fields=["cause"], name="journal_by_cause"),
+        ]
+
+
+class Message(models.Model):
+    """One message from another system, as it was answered. Its bytes are in the entry at `position`."""
+
+    position = models.BigIntegerField(primary_key=True)
+    sender = models.CharField(max_length=400)
+    control_id = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    message_type = models.CharField(max_length=40)
+    code = models.CharField(max_length=2)
+    attempts = models.SmallIntegerField()
+    reason = models.TextField()
+    received_at = models.DateTimeField()
+    subject = models.CharField(max_length=ID_LENGTH, null=True)
+    channel = models.CharField(max_length=20)
+    reviewed_by = models.CharField(max_length=150)
+    reviewed_at = models.DateTimeField(null=True)
+    review_note = models.TextField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["sender", "control_id", "position"], name="message_repeat"),
+            models.Index(fields=["code", "reviewed_by", "position"], name="message_worklist"),
+        ]
+
+
+class Alarm(models.Model):
+    """Something that a person must look at soon."""
+
+    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
+    kind = models.CharField(max_length=40)
+    text = models.TextField()
+    raised_at = models.DateTimeField()
+    about_position = models.BigIntegerField(null=True)
+    cleared_at = models.DateTimeField(null=True)
+    cleared_by = models.CharField(max_length=150)
+
+    class Meta:
+        indexes = [models.Index(fields=["cleared_at", "raised_at"], name="alarm_open")]
+
+
+class Home(models.Model):
+    """The mark of this installation: one row, made with the home and never changed but its clock."""
+
+    key = models.SmallIntegerField(primary_key=True, default=1)
+    exercise = models.CharField(max_length=60)
+    clock_at = models.DateTimeField(null=True)
+    made_at = models.DateTimeField()

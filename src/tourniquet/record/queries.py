@@ -1,0 +1,84 @@
+"""Bounded reads of the record: entries, messages, alarms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tourniquet.kernel.errors import NotFound
+from tourniquet.record.models import Alarm, JournalEntry, Message
+
+MOST = 500
+
+
+def get_entry(position: int) -> JournalEntry:
+    """The entry at a position. Raises: NotFound."""
+    entry = JournalEntry.objects.filter(pk=position).first()
+    if entry is None:
+        raise NotFound("There is no entry at that position.", where=f"position {position}")
+    return entry
+
+
+def list_entries_about(
+    subject: str, *, before: int | None = None, limit: int = 50
+) -> list[JournalEntry]:
+    """Entries about one patient, newest first."""
+    found = JournalEntry.objects.filter(subject=subject)
+    if before is not None:
+        found = found.filter(position__lt=before)
+    return list(found.order_by("-position")[: min(limit, MOST)])
+
+
+def list_consequences(position: int, *, limit: int = 50) -> list[JournalEntry]:
+    """Entries that name this one as their cause, oldest first."""
+    return list(
+        JournalEntry.objects.filter(cause=position).order_by("position")[: min(limit, MOST)]
+    )
+
+
+def list_refused_messages(*, limit: int = 50) -> list[Message]:
+    """Messages answered AR or AE that nobody has dealt with, newest first."""
+    found = Message.objects.filter(code__in=("AR", "AE"), reviewed_by="")
+    return list(found.order_by("-position")[: min(limit, MOST)])
+
+
+def count_refused_messages() -> int:
+    """How many messages wait for a person."""
+    return Message.objects.filter(code__in=("AR", "AE"), reviewed_by="").count()
+
+
+def list_open_alarms(*, limit: int = 50) -> list[Alarm]:
+    """Alarms that nobody has dealt with, newest first."""
+    found = Alarm.objects.filter(cleared_at__isnull=True)
+    return list(found.order_by("-raised_at", "-id")[: min(limit, MOST)])
+
+
+@dataclass(frozen=True)
+class EarlierMessage:
+    """What is known of messages with one control id from one sender."""
+
+    position: int
+    digest: str
+    code: str
+    attempts: int
+    reason: str
+
+
+def list_earlier(
+    keys: set[tuple[str, str]], *, since: datetime
+) -> dict[tuple[str, str], list[EarlierMessage]]:
+    """Messages with these (sender, control id) received since then, newest first for each key."""
+    out: dict[tuple[str, str], list[EarlierMessage]] = {}
+    rows = (
+        Message.objects.filter(
+            control_id__in={control_id for _, control_id in keys}, received_at__gte=since
+        )
+        .order_by("-position")
+        .values_list("sender", "control_id", "position", "digest", "code", "attempts", "reason")
+    )
+    for sender, control_id, position, digest, code, attempts, reason in rows:
+        if (sender, control_id) in keys:
+            out.setdefault((sender, control_id), []).append(
+                EarlierMessage(position, digest, code, attempts, reason)
+            )
+    return out

@@ -1,0 +1,187 @@
+"""Replay: the tables made anew from the journal, and the proof that both agree.
+
+Steps of `replay`, from the database alias "source" into the empty "default":
+1. Refuse a target that is not empty.
+2. Read entries in order of position, in batches; a gap ends it.
+3. Check each commitment (where the body is still there) and each link of the chain.
+4. Write the entries as they are and apply them, a batch to a transaction.
+
+Invariants:
+- Rows of the journal are copied byte for byte; nothing is made anew.
+- An erased entry (no body) applies as nothing.
+- Progress is kept by the target's own journal, so an interrupted replay goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, models, transaction
+
+from tourniquet.kernel.errors import IntegrityError
+from tourniquet.record import sealing
+from tourniquet.record.journal import COLUMNS, Head, apply_run, read_head
+from tourniquet.record.models import Home, JournalEntry
+from tourniquet.record.registry import Entry, Kind, get_kind
+from tourniquet.record.tables import insert_rows
+
+SOURCE = "source"
+BATCH = 2000
+_REPLAYED_APPS = (
+    "record",
+    "directory",
+    "patients",
+    "pathology",
+    "diary",
+    "triage",
+    "incident",
+    "notices",
+)
+_NOT_REPLAYED = {"record.Home", "directory.SignIn", "directory.Token"}
+
+
+def replayed_models() -> list[type[models.Model]]:
+    """Every model whose rows follow from the journal, the journal first, in a fixed order."""
+    found = [
+        model
+        for label in _REPLAYED_APPS
+        for model in apps.get_app_config(label).get_models()
+        if f"{label}.{model.__name__}" not in _NOT_REPLAYED
+    ]
+    return sorted(found, key=lambda model: (model is not JournalEntry, model._meta.label))  # noqa: SLF001 (Django's documented API)
+
+
+def _batches(after: int) -> Iterator[list[tuple[Any, ...]]]:
+    while True:
+        rows = list(
+            JournalEntry.objects.using(SOURCE)
+            .filter(position__gt=after)
+            .order_by("position")
+            .values_list(*COLUMNS)[:BATCH]
+        )
+        if not rows:
+            return
+        yield rows
+        after = rows[-1][0]
+
+
+def _checked(row: tuple[Any, ...], head: Head) -> tuple[Head, tuple[Kind, Entry[Any]] | None]:
+    """Check one row against the head before it; its entry, or None where it was erased."""
+    (position, name, version, recorded_at, happened_at, actor, organisation) = row[:7]
+    (origin, origin_position, cause, subject, body, salt, commitment, chain) = row[7:]
+    where = f"position {head.position + 1}"
+    if position != head.position + 1:
+        raise IntegrityError("An entry of the journal is missing.", where=where)
+    header = sealing.Header(
+        position,
+        name,
+        version,
+        recorded_at,
+        happened_at,
+        actor,
+        organisation,
+        origin,
+        origin_position,
+        cause,
+    )
+    if sealing.link(head.chain, header, bytes(commitment)) != bytes(chain):
+        raise IntegrityError("The chain of the journal is broken.", where=where)
+    moved = Head(position, bytes(chain))
+    if body is None:
+        return moved, None
+    if sealing.commit(bytes(salt), subject, bytes(body)) != bytes(commitment):
+        raise IntegrityError("The content of an entry was changed.", where=where)
+    found = get_kind(name, version)
+    entry = Entry(
+        position=position,
+        recorded_at=recorded_at,
+        happened_at=happened_at,
+        actor=actor,
+        organisation=organisation,
+        cause=cause,
+        subject=subject,
+        body=found.decoder.decode(bytes(body)),
+    )
+    return moved, (found, entry)
+
+
+def replay(progress: Callable[[int], None] = lambda _: None) -> Head:
+    """Make the tables of "default" anew from the journal of "source"; the head that was reached.
+
+    Raises: IntegrityError naming the first position that does not hold.
+    """
+    head = read_head()
+    for rows in _batches(head.position):
+        entries = []
+        for row in rows:
+            head, entry = _checked(row, head)
+            if entry is not None:
+                entries.append(entry)
+        with transaction.atomic():
+            insert_rows(JournalEntry, COLUMNS, rows)
+            apply_run(entries)
+        progress(head.position)
+    return head
+
+
+@dataclass(frozen=True)
+class TableComparison:
+    """How one table of the two databases compares; `first_difference` is a key, not its content."""
+
+    table: str
+    rows: int
+    equal: bool
+    first_difference: str = ""
+
+
+def _plain(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _rows_of(model: type[models.Model], alias: str) -> Iterator[tuple[Any, ...]]:
+    meta = model._meta  # noqa: SLF001 (Django's documented API)
+    names = [field.attname for field in meta.concrete_fields]
+    keys = [field.attname for field in meta.pk_fields]
+    query = model._base_manager.using(alias)  # noqa: SLF001 (Django's documented API)
+    if connections[alias].vendor == "postgresql":
+        # The same order on every database: compare text keys byte by byte.
+        from django.db.models.functions import Collate
+
+        text = {
+            f.attname for f in meta.pk_fields if isinstance(f, models.CharField | models.TextField)
+        }
+        order = [Collate(key, "C") if key in text else models.F(key) for key in keys]
+        rows = query.order_by(*order).values_list(*names)
+    else:
+        rows = query.order_by(*keys).values_list(*names)
+    for row in rows.iterator(chunk_size=BATCH):
+        yield tuple(map(_plain, row))
+
+
+def compare_tables(left: str = SOURCE, right: str = "default") -> list[TableComparison]:
+    """Compare every replayed table of two databases, row for row."""
+    out = []
+    for model in replayed_models():
+        count = 0
+        difference = ""
+        label = model._meta.label  # noqa: SLF001 (Django's documented API)
+        ours, theirs = _rows_of(model, left), _rows_of(model, right)
+        for mine in ours:
+            other = next(theirs, None)
+            if mine != other:
+                difference = f"row {count + 1}"
+                break
+            count += 1
+        else:
+            if next(theirs, None) is not None:
+                difference = f"row {count + 1}"
+        out.append(TableComparison(label, count, not difference, difference))
+    return out
+
+
+def is_empty() -> bool:
+    """True where "default" holds no entry and no home's mark."""
+    return not JournalEntry.objects.exists() and not Home.objects.exists()

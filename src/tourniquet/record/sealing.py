@@ -1,0 +1,79 @@
+"""Commitments and the chain: how each entry is bound to its content and to all before it. Pure.
+
+The form, byte for byte (also in docs/reference/journal.md):
+
+- commitment = SHA-256(DOMAIN ‖ salt ‖ length of subject (2 bytes, big-endian) ‖ subject ‖ body),
+  subject in UTF-8, empty where there is none; salt 32 random bytes; body in canonical form.
+- header = the entry without identifiers of a patient, as JSON with sorted keys and no white space:
+  actor, cause, happened_at, kind, kind_version, organisation, origin, origin_position, position,
+  recorded_at; times as UTC, `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+- chain = SHA-256(previous chain ‖ header ‖ commitment); the first entry's previous is 32 zeros.
+
+Erasure removes subject, body and salt; header, commitment and chain stand, so the chain is
+checked as before, and nobody can try names against the commitment without the salt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+DOMAIN = b"tourniquet journal entry v1\x00"
+GENESIS = bytes(32)
+SALT_BYTES = 32
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What of an entry is never erased."""
+
+    position: int
+    kind: str
+    kind_version: int
+    recorded_at: datetime
+    happened_at: datetime
+    actor: str
+    organisation: str
+    origin: str
+    origin_position: int
+    cause: int | None
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def header_bytes(header: Header) -> bytes:
+    """The header in the form that the chain covers."""
+    return _encoder.encode(
+        {
+            "actor": header.actor,
+            "cause": header.cause,
+            "happened_at": _instant(header.happened_at),
+            "kind": header.kind,
+            "kind_version": header.kind_version,
+            "organisation": header.organisation,
+            "origin": header.origin,
+            "origin_position": header.origin_position,
+            "position": header.position,
+            "recorded_at": _instant(header.recorded_at),
+        }
+    )
+
+
+def commit(salt: bytes, subject: str | None, body: bytes) -> bytes:
+    """The commitment to an entry's subject and body."""
+    name = (subject or "").encode()
+    return hashlib.sha256(
+        b"".join((DOMAIN, salt, len(name).to_bytes(2, "big"), name, body))
+    ).digest()
+
+
+def link(previous: bytes, header: Header, commitment: bytes) -> bytes:
+    """The chain value of an entry."""
+    return hashlib.sha256(previous + header_bytes(header) + commitment).digest()

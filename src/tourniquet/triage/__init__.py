@@ -1,0 +1,1 @@
+"""Plan under capacity: who is served when, with a proven bound and a reason for every patient."""

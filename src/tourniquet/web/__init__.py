@@ -1,0 +1,1 @@
+"""People over HTTP: the staff console and the sign-in."""
