@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
+from tourniquet.kernel import settings
 from tourniquet.kernel.errors import OperatorError, TourniquetError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ DONE = 0
 AT_FAULT = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
+HOME_MODE = 0o700  # patients' data lies there: nobody else on the machine may look in
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -71,7 +73,7 @@ def home_option(function: _Function) -> _Function:
     return option(function)
 
 
-def path_argument_type() -> click.ParamType:
+def path_argument_type() -> click.Path:
     """A path that may or may not exist: whether it must is the command's to say, with status 1."""
     return click.Path(path_type=Path)
 
@@ -189,15 +191,17 @@ def progress(description: str, total: int | None = None) -> Iterator[Steps]:
 
 
 def configure_django(*, home: Path | None = None, database_url: str | None = None) -> None:
-    """Make Django ready. Called inside a command, before anything with tables is imported.
+    """Make the home folder where there is none, and Django ready for it.
 
-    Raises: OperatorError when a setting does not allow it.
+    Called inside a command, before anything with tables is imported.
+    Raises: OperatorError when a setting or the disk does not allow it.
     """
     if home is not None:
         os.environ["TOURNIQUET_HOME"] = str(home)
     if database_url is not None:
         os.environ["TOURNIQUET_DATABASE_URL"] = database_url
     os.environ["DJANGO_SETTINGS_MODULE"] = "tourniquet.site.settings"
+    settings.home().mkdir(mode=HOME_MODE, parents=True, exist_ok=True)
     import django
     from django.core.exceptions import ImproperlyConfigured
 
@@ -207,6 +211,16 @@ def configure_django(*, home: Path | None = None, database_url: str | None = Non
         raise OperatorError(
             "The settings do not fit together.", remedy="Run 'tourniquet check'."
         ) from error
+
+
+def operator() -> str:
+    """Who acts when a command writes to the journal: the user of the operating system."""
+    import getpass
+
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user without a name
+        return f"cli:{os.getuid()}"
 
 
 # Ends ------------------------------------------------------------------------------------------
@@ -271,10 +285,8 @@ def _internal_line(error: Exception) -> str:
     import secrets
     import traceback
 
-    from tourniquet.kernel.settings import home
-
     reference = secrets.token_hex(4)
-    folder = home() / "logs"
+    folder = settings.home() / "logs"
     path = folder / f"internal-error-{reference}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
