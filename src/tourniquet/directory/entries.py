@@ -6,7 +6,7 @@ from tourniquet.record.registry import Body, kind
 
 
 @kind("organisation.listed", patient=False)
-class OrganisationListed(Body):
+class OrganisationListed(Body, frozen=True):
     """An organisation as a list of ODS, or a person, gave it; it replaces what was known."""
 
     code: str
@@ -23,7 +23,7 @@ class OrganisationListed(Body):
 
 
 @kind("account.set", patient=False)
-class AccountSet(Body):
+class AccountSet(Body, frozen=True):
     """An account was added or changed; it replaces what was known."""
 
     name: str

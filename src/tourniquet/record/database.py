@@ -58,5 +58,7 @@ def point(alias: str, description: dict[str, Any]) -> None:
             open_connection.close()
     databases = {**connections.databases, alias: description}
     connections.databases[alias] = connections.configure_settings(databases)[alias]
-    if hasattr(connections._connections, alias):  # noqa: SLF001 (no public way to forget one)
-        delattr(connections._connections, alias)  # noqa: SLF001
+    if alias in {
+        open_connection.alias for open_connection in connections.all(initialized_only=True)
+    }:
+        del connections[alias]

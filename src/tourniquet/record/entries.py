@@ -8,7 +8,7 @@ from tourniquet.record.registry import Body, kind
 
 
 @kind("message.received", patient=False)
-class MessageReceived(Body):
+class MessageReceived(Body, frozen=True):
     """A message not (yet) tied to a patient: refused, failed, or about nobody."""
 
     sender: str
@@ -23,7 +23,7 @@ class MessageReceived(Body):
 
 
 @kind("message.applied", patient=True)
-class MessageApplied(Body):
+class MessageApplied(Body, frozen=True):
     """A message about the subject, applied and acknowledged."""
 
     sender: str
@@ -38,7 +38,7 @@ class MessageApplied(Body):
 
 
 @kind("message.reviewed", patient=False)
-class MessageReviewed(Body):
+class MessageReviewed(Body, frozen=True):
     """A person has dealt with a refused message."""
 
     message: int
@@ -46,7 +46,7 @@ class MessageReviewed(Body):
 
 
 @kind("alarm.raised", patient=False)
-class AlarmRaised(Body):
+class AlarmRaised(Body, frozen=True):
     """Something that a person must look at soon. The text names no patient."""
 
     alarm: str
@@ -56,7 +56,7 @@ class AlarmRaised(Body):
 
 
 @kind("alarm.cleared", patient=False)
-class AlarmCleared(Body):
+class AlarmCleared(Body, frozen=True):
     """A person has dealt with an alarm."""
 
     alarm: str

@@ -40,7 +40,7 @@ class JournalEntry(models.Model):
 
 
 class Message(models.Model):
-    """One message from another system, as it was answered. Its bytes are in the entry at `position`."""
+    """One message from another system, as answered; its bytes are in the entry at `position`."""
 
     position = models.BigIntegerField(primary_key=True)
     sender = models.CharField(max_length=400)
@@ -80,7 +80,7 @@ class Alarm(models.Model):
 
 
 class Home(models.Model):
-    """The mark of this installation: one row, made with the home and never changed but its clock."""
+    """The mark of this installation: one row, never changed but for an exercise's clock."""
 
     key = models.SmallIntegerField(primary_key=True, default=1)
     exercise = models.CharField(max_length=60)

@@ -24,7 +24,7 @@ from tourniquet.kernel.errors import IntegrityError
 class Body(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """What an entry says. Subclasses are declared with `@kind`."""
+    """What an entry says. Subclasses are declared with `@kind` and say `frozen=True` again."""
 
 
 B = TypeVar("B", bound=Body)

@@ -20,6 +20,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections, models, transaction
+from django.db.models.functions import Collate
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record import sealing
@@ -148,8 +149,6 @@ def _rows_of(model: type[models.Model], alias: str) -> Iterator[tuple[Any, ...]]
     query = model._base_manager.using(alias)  # noqa: SLF001 (Django's documented API)
     if connections[alias].vendor == "postgresql":
         # The same order on every database: compare text keys byte by byte.
-        from django.db.models.functions import Collate
-
         text = {
             f.attname for f in meta.pk_fields if isinstance(f, models.CharField | models.TextField)
         }

@@ -8,6 +8,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -28,9 +29,7 @@ def _field_converter(field: models.Field[Any, Any], vendor: str) -> Converter | 
     return None
 
 
-def _sqlite_instant(value: Any) -> str:
-    from datetime import UTC
-
+def _sqlite_instant(value: datetime) -> str:
     if value.tzinfo is not None and value.utcoffset():
         value = value.astimezone(UTC)
     return str(value.replace(tzinfo=None))
@@ -41,8 +40,9 @@ def _columns(
     model: type[models.Model], names: tuple[str, ...], vendor: str
 ) -> tuple[str, str, str, tuple[tuple[int, Converter], ...]]:
     quote = connection.ops.quote_name
-    fields = [model._meta.get_field(name) for name in names]  # noqa: SLF001 (Django's documented API)
-    columns = ", ".join(quote(field.column) for field in fields)
+    by_name = {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 (Django's documented API)
+    fields = [by_name[name] for name in names]
+    columns = ", ".join(quote(field.column or "") for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     converters = tuple(
         (index, converter)
@@ -55,7 +55,7 @@ def _columns(
 def _converted(rows: Iterable[Row], converters: tuple[tuple[int, Converter], ...]) -> list[Row]:
     if not converters:
         return list(rows)
-    out = []
+    out: list[Row] = []
     for row in rows:
         values = list(row)
         for index, converter in converters:
