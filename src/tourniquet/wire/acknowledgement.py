@@ -3,7 +3,7 @@
 Invariants:
 - The control id comes back as it was sent, in the character set in which it was sent.
 - An acknowledgement can always be made, even where nothing of the header could be read.
-- It never breaks MLLP framing: control bytes of an echoed field are left out.
+- It never breaks MLLP framing or lines: those control bytes of an echoed field are left out.
 
 Source: HL7 v2.5.1 section 2.9 (original and enhanced mode), 2.15.5 (ERR), 2.15.8 (MSA), tables
 0008, 0357, 0516; docs of this project for when each code is given.
@@ -34,7 +34,7 @@ TEXT_CHARACTERS_MAX = 1_000
 OUR_APPLICATION = "TOURNIQUET"
 DEFAULT_VERSION = "2.5.1"
 _ERR_SINCE = (2, 5)
-_CONTROL = re.compile("[\x00-\x1f]")
+_FRAMING = re.compile("[\x00\x0b\x1c\r\n]")
 _VERSION = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})")
 
 
@@ -212,7 +212,7 @@ class _Answer:
 
 def _echo(raw: str) -> str:
     """A field of the sender's, as sent."""
-    return _CONTROL.sub("", raw) if len(raw) <= ECHO_CHARACTERS_MAX else ""
+    return _FRAMING.sub("", raw) if len(raw) <= ECHO_CHARACTERS_MAX else ""
 
 
 def _encoding(peek: HeaderPeek | None) -> tuple[str, str]:
