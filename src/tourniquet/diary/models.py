@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from django.db import models
 
-from tourniquet.kernel.identifiers import ID_LENGTH
-
 
 class Zone(models.Model):
     """A part of a borough; where a need's patient starts from."""
 
-    zone = models.CharField(max_length=40, primary_key=True)
-    borough = models.CharField(max_length=60)
+    zone = models.TextField(primary_key=True)
+    borough = models.TextField()
     x_km = models.FloatField()
     y_km = models.FloatField()
     position = models.BigIntegerField()
@@ -23,8 +21,8 @@ class Zone(models.Model):
 class Clinic(models.Model):
     """A place where specimens are taken; `code` is its organisation's."""
 
-    code = models.CharField(max_length=10, primary_key=True)
-    zone = models.CharField(max_length=40)
+    code = models.TextField(primary_key=True)
+    zone = models.TextField()
     x_km = models.FloatField()
     y_km = models.FloatField()
     position = models.BigIntegerField()
@@ -34,8 +32,8 @@ class Courier(models.Model):
     """How many hours a specimen travels from a clinic to a laboratory."""
 
     pk = models.CompositePrimaryKey("clinic", "laboratory")
-    clinic = models.CharField(max_length=10)
-    laboratory = models.CharField(max_length=10)
+    clinic = models.TextField()
+    laboratory = models.TextField()
     hours = models.FloatField()
     position = models.BigIntegerField()
 
@@ -43,7 +41,7 @@ class Courier(models.Model):
 class Laboratory(models.Model):
     """A laboratory of the region, or one that helps."""
 
-    code = models.CharField(max_length=10, primary_key=True)
+    code = models.TextField(primary_key=True)
     own = models.BooleanField()
     position = models.BigIntegerField()
 
@@ -56,12 +54,12 @@ class LaboratoryDay(models.Model):
     """
 
     pk = models.CompositePrimaryKey("laboratory", "discipline", "day")
-    laboratory = models.CharField(max_length=10)
-    discipline = models.CharField(max_length=20)
+    laboratory = models.TextField()
+    discipline = models.TextField()
     day = models.DateField()
     tubes = models.IntegerField()
     normal_tubes = models.IntegerField()
-    flag = models.CharField(max_length=20)
+    flag = models.TextField()
     source = models.TextField()
     declared_at = models.DateTimeField()
     position = models.BigIntegerField()
@@ -73,13 +71,13 @@ class LaboratoryDay(models.Model):
 class Session(models.Model):
     """A clinic's session on a service day. `state`: open, closed."""
 
-    id = models.CharField(max_length=40, primary_key=True)
-    clinic = models.CharField(max_length=10)
+    id = models.TextField(primary_key=True)
+    clinic = models.TextField()
     day = models.DateField()
     starts_at = models.TimeField()
     minutes_each = models.IntegerField()
     seats = models.IntegerField()
-    state = models.CharField(max_length=10)
+    state = models.TextField()
     position = models.BigIntegerField()
 
     class Meta:
@@ -93,12 +91,12 @@ class Need(models.Model):
     route), withdrawn. `tubes` is `discipline=count` pairs in order, joined by `;`.
     """
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    requisition = models.CharField(max_length=200)
-    indication = models.CharField(max_length=20)
-    priority = models.CharField(max_length=2)
-    zone = models.CharField(max_length=40)
+    id = models.TextField(primary_key=True)
+    patient_id = models.TextField()
+    requisition = models.TextField()
+    indication = models.TextField()
+    priority = models.TextField()
+    zone = models.TextField()
     released = models.DateField()
     due = models.DateField()
     safe_until = models.DateField()
@@ -107,15 +105,15 @@ class Need(models.Model):
     escalated_harm_per_day = models.FloatField()
     stability_hours = models.FloatField()
     travel_km = models.FloatField()
-    tubes = models.CharField(max_length=200)
-    status = models.CharField(max_length=12)
-    appointment_id = models.CharField(max_length=ID_LENGTH, null=True)
+    tubes = models.TextField()
+    status = models.TextField()
+    appointment_id = models.TextField(null=True)
     review_on = models.DateField(null=True)
     reason = models.TextField()
-    plan_id = models.CharField(max_length=ID_LENGTH, null=True)
+    plan_id = models.TextField(null=True)
     collected_on = models.DateField(null=True)
-    requesting_organisation = models.CharField(max_length=20)
-    registered_organisation = models.CharField(max_length=20)
+    requesting_organisation = models.TextField()
+    registered_organisation = models.TextField()
     opened_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     position = models.BigIntegerField()
@@ -133,8 +131,8 @@ class NeedRequest(models.Model):
     """The ServiceRequests that a need's visit serves."""
 
     pk = models.CompositePrimaryKey("need_id", "service_request_id")
-    need_id = models.CharField(max_length=ID_LENGTH)
-    service_request_id = models.CharField(max_length=ID_LENGTH)
+    need_id = models.TextField()
+    service_request_id = models.TextField()
 
     class Meta:
         indexes = [models.Index(fields=["service_request_id"], name="need_of_request")]
@@ -143,19 +141,19 @@ class NeedRequest(models.Model):
 class Appointment(models.Model):
     """A place in a session. `status`: booked, moved, cancelled, attended, missed, turned_away."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    need_id = models.CharField(max_length=ID_LENGTH)
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    clinic = models.CharField(max_length=10)
+    id = models.TextField(primary_key=True)
+    need_id = models.TextField()
+    patient_id = models.TextField()
+    clinic = models.TextField()
     day = models.DateField()
     at = models.TimeField()
-    laboratory = models.CharField(max_length=10)
-    status = models.CharField(max_length=12)
-    moved_to = models.CharField(max_length=ID_LENGTH, null=True)
+    laboratory = models.TextField()
+    status = models.TextField()
+    moved_to = models.TextField(null=True)
     reason = models.TextField()
-    plan_id = models.CharField(max_length=ID_LENGTH, null=True)
-    requesting_organisation = models.CharField(max_length=20)
-    registered_organisation = models.CharField(max_length=20)
+    plan_id = models.TextField(null=True)
+    requesting_organisation = models.TextField()
+    registered_organisation = models.TextField()
     booked_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     position = models.BigIntegerField()
@@ -172,11 +170,11 @@ class AppointmentEvent(models.Model):
     """The history of an appointment: every change, with who and why."""
 
     pk = models.CompositePrimaryKey("appointment_id", "position")
-    appointment_id = models.CharField(max_length=ID_LENGTH)
+    appointment_id = models.TextField()
     position = models.BigIntegerField()
-    status = models.CharField(max_length=12)
+    status = models.TextField()
     at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
+    actor = models.TextField()
     reason = models.TextField()
 
 
@@ -187,16 +185,16 @@ class GateReservation(models.Model):
     refused, overtaken (the laboratory failed after it was used).
     """
 
-    appointment_id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    need_id = models.CharField(max_length=ID_LENGTH)
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    clinic = models.CharField(max_length=10)
-    laboratory = models.CharField(max_length=10)
+    appointment_id = models.TextField(primary_key=True)
+    need_id = models.TextField()
+    patient_id = models.TextField()
+    clinic = models.TextField()
+    laboratory = models.TextField()
     day = models.DateField()
-    tubes = models.CharField(max_length=200)
+    tubes = models.TextField()
     courier_hours = models.FloatField()
     stability_hours = models.FloatField()
-    status = models.CharField(max_length=12)
+    status = models.TextField()
     reason = models.TextField()
     decided_at = models.DateTimeField()
     position = models.BigIntegerField()

@@ -15,16 +15,16 @@ from django.db import models
 class Organisation(models.Model):
     """A practice, clinic, hospital or laboratory."""
 
-    code = models.CharField(max_length=10, primary_key=True)
-    name = models.CharField(max_length=200)
-    kind = models.CharField(max_length=20)
+    code = models.TextField(primary_key=True)
+    name = models.TextField()
+    kind = models.TextField()
     address = models.TextField()
-    postcode = models.CharField(max_length=10)
-    phone = models.CharField(max_length=40)
-    borough = models.CharField(max_length=60)
-    zone = models.CharField(max_length=40)
-    parent = models.CharField(max_length=10)
-    source = models.CharField(max_length=40)
+    postcode = models.TextField()
+    phone = models.TextField()
+    borough = models.TextField()
+    zone = models.TextField()
+    parent = models.TextField()
+    source = models.TextField()
     open = models.BooleanField()
 
     class Meta:
@@ -34,10 +34,10 @@ class Organisation(models.Model):
 class Account(models.Model):
     """A person, or a system, that may sign in: what they may do and for whom."""
 
-    name = models.CharField(max_length=150, primary_key=True)
-    role = models.CharField(max_length=20)
-    organisation = models.CharField(max_length=10)
-    display_name = models.CharField(max_length=200)
+    name = models.TextField(primary_key=True)
+    role = models.TextField()
+    organisation = models.TextField()
+    display_name = models.TextField()
     active = models.BooleanField()
     added_at = models.DateTimeField()
 
@@ -52,7 +52,7 @@ class SignInManager(BaseUserManager["SignIn"]):
 class SignIn(AbstractBaseUser):
     """Password hash of an account, kept by Django's own hashers. Not journalled."""
 
-    name = models.CharField(max_length=150, primary_key=True)
+    name = models.TextField(primary_key=True)
 
     USERNAME_FIELD = "name"
     objects = SignInManager()
@@ -65,7 +65,7 @@ class SignIn(AbstractBaseUser):
 class Token(models.Model):
     """SHA-256 of a bearer token; the token itself is shown once and never kept."""
 
-    digest = models.CharField(max_length=64, primary_key=True)
-    account = models.CharField(max_length=150)
+    digest = models.TextField(primary_key=True)
+    account = models.TextField()
     issued_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from django.db import models
 
-from tourniquet.kernel.identifiers import ID_LENGTH
-
 
 class Incident(models.Model):
     """A declared incident with its METHANE report. `state`: declared, stood_down."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    title = models.CharField(max_length=200)
-    level = models.CharField(max_length=40)
-    state = models.CharField(max_length=12)
+    id = models.TextField(primary_key=True)
+    title = models.TextField()
+    level = models.TextField()
+    state = models.TextField()
     major_incident = models.TextField()
     exact_location = models.TextField()
     incident_type = models.TextField()
@@ -23,10 +21,10 @@ class Incident(models.Model):
     emergency_services = models.TextField()
     public_text = models.TextField()
     declared_at = models.DateTimeField()
-    declared_by = models.CharField(max_length=150)
+    declared_by = models.TextField()
     next_update_at = models.DateTimeField(null=True)
     stood_down_at = models.DateTimeField(null=True)
-    stood_down_by = models.CharField(max_length=150)
+    stood_down_by = models.TextField()
     position = models.BigIntegerField()
 
 
@@ -34,12 +32,12 @@ class TimelineEvent(models.Model):
     """One line of the incident's timeline. `kind`: declared, capacity, plan, decision, notice, update, stood_down."""
 
     position = models.BigIntegerField(primary_key=True)
-    incident_id = models.CharField(max_length=ID_LENGTH)
+    incident_id = models.TextField()
     at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
-    kind = models.CharField(max_length=20)
+    actor = models.TextField()
+    kind = models.TextField()
     text = models.TextField()
-    about = models.CharField(max_length=60)
+    about = models.TextField()
 
     class Meta:
         indexes = [models.Index(fields=["incident_id", "position"], name="timeline_of_incident")]
@@ -48,10 +46,10 @@ class TimelineEvent(models.Model):
 class Decision(models.Model):
     """A decision of the incident team, on the Joint Decision Model."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    incident_id = models.CharField(max_length=ID_LENGTH)
+    id = models.TextField(primary_key=True)
+    incident_id = models.TextField()
     at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
+    actor = models.TextField()
     information = models.TextField()
     risk = models.TextField()
     powers = models.TextField()

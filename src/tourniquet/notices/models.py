@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from django.db import models
 
-from tourniquet.kernel.identifiers import ID_LENGTH
-
 
 class Notice(models.Model):
     """One thing told to one patient.
@@ -14,17 +12,17 @@ class Notice(models.Model):
     by the practice, by phone), told. `channel`: text, letter, call_list.
     """
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    kind = models.CharField(max_length=40)
-    channel = models.CharField(max_length=12)
-    status = models.CharField(max_length=16)
+    id = models.TextField(primary_key=True)
+    patient_id = models.TextField()
+    kind = models.TextField()
+    channel = models.TextField()
+    status = models.TextField()
     caused_by = models.BigIntegerField()
-    need_id = models.CharField(max_length=ID_LENGTH, null=True)
-    appointment_id = models.CharField(max_length=ID_LENGTH, null=True)
-    follows = models.CharField(max_length=ID_LENGTH, null=True)
+    need_id = models.TextField(null=True)
+    appointment_id = models.TextField(null=True)
+    follows = models.TextField(null=True)
     text = models.TextField()
-    registered_organisation = models.CharField(max_length=20)
+    registered_organisation = models.TextField()
     written_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     told_at = models.DateTimeField(null=True)
@@ -42,9 +40,9 @@ class NoticeEvent(models.Model):
     """What became of a notice, step by step."""
 
     pk = models.CompositePrimaryKey("notice_id", "position")
-    notice_id = models.CharField(max_length=ID_LENGTH)
+    notice_id = models.TextField()
     position = models.BigIntegerField()
-    status = models.CharField(max_length=16)
+    status = models.TextField()
     at = models.DateTimeField()
     note = models.TextField()
 
@@ -54,7 +52,7 @@ class StatusPublication(models.Model):
 
     position = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
+    actor = models.TextField()
     headline = models.TextField()
     text = models.TextField()
     next_update_at = models.DateTimeField(null=True)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from django.db import models
 
-from tourniquet.kernel.identifiers import ID_LENGTH
-
 
 class Scoped(models.Model):
     """What every clinical row carries."""
 
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    requesting_organisation = models.CharField(max_length=20)
-    performing_organisation = models.CharField(max_length=20)
-    registered_organisation = models.CharField(max_length=20)
+    patient_id = models.TextField()
+    requesting_organisation = models.TextField()
+    performing_organisation = models.TextField()
+    registered_organisation = models.TextField()
     updated_at = models.DateTimeField()
     position = models.BigIntegerField()
 
@@ -28,22 +26,22 @@ class Scoped(models.Model):
 class ServiceRequest(Scoped):
     """One test asked for. `status` and `priority` in FHIR's words; `requisition` groups a request form."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    requisition = models.CharField(max_length=200)
-    placer_number = models.CharField(max_length=200)
-    placer_authority = models.CharField(max_length=200)
-    filler_number = models.CharField(max_length=200)
-    filler_authority = models.CharField(max_length=200)
-    sender = models.CharField(max_length=400)
-    code = models.CharField(max_length=100)
-    code_system = models.CharField(max_length=100)
-    code_display = models.CharField(max_length=400)
-    status = models.CharField(max_length=20)
-    priority = models.CharField(max_length=10)
-    indication = models.CharField(max_length=20)
+    id = models.TextField(primary_key=True)
+    requisition = models.TextField()
+    placer_number = models.TextField()
+    placer_authority = models.TextField()
+    filler_number = models.TextField()
+    filler_authority = models.TextField()
+    sender = models.TextField()
+    code = models.TextField()
+    code_system = models.TextField()
+    code_display = models.TextField()
+    status = models.TextField()
+    priority = models.TextField()
+    indication = models.TextField()
     authored_at = models.DateTimeField(null=True)
     wanted_on = models.DateField(null=True)
-    requester = models.CharField(max_length=200)
+    requester = models.TextField()
     reason = models.TextField()
     note = models.TextField()
 
@@ -59,16 +57,16 @@ class ServiceRequest(Scoped):
 class Specimen(Scoped):
     """One tube, swab, vial or device."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    accession = models.CharField(max_length=200)
-    placer_number = models.CharField(max_length=200)
-    requisition = models.CharField(max_length=200)
-    type_code = models.CharField(max_length=100)
-    type_display = models.CharField(max_length=200)
-    container = models.CharField(max_length=100)
-    status = models.CharField(max_length=20)
+    id = models.TextField(primary_key=True)
+    accession = models.TextField()
+    placer_number = models.TextField()
+    requisition = models.TextField()
+    type_code = models.TextField()
+    type_display = models.TextField()
+    container = models.TextField()
+    status = models.TextField()
     collected_at = models.DateTimeField(null=True)
-    collected_precision = models.CharField(max_length=10)
+    collected_precision = models.TextField()
     received_at = models.DateTimeField(null=True)
     condition = models.TextField()
 
@@ -85,8 +83,8 @@ class SpecimenRequest(models.Model):
     """Which requests a specimen serves."""
 
     pk = models.CompositePrimaryKey("specimen_id", "service_request_id")
-    specimen_id = models.CharField(max_length=ID_LENGTH)
-    service_request_id = models.CharField(max_length=ID_LENGTH)
+    specimen_id = models.TextField()
+    service_request_id = models.TextField()
 
     class Meta:
         indexes = [models.Index(fields=["service_request_id"], name="specimen_of_request")]
@@ -96,30 +94,30 @@ class SpecimenEvent(models.Model):
     """Where the specimen was. `kind`: collected, dispatched, received, processed, rejected, discarded, lost."""
 
     pk = models.CompositePrimaryKey("specimen_id", "position")
-    specimen_id = models.CharField(max_length=ID_LENGTH)
+    specimen_id = models.TextField()
     position = models.BigIntegerField()
-    kind = models.CharField(max_length=20)
+    kind = models.TextField()
     at = models.DateTimeField()
-    organisation = models.CharField(max_length=20)
-    actor = models.CharField(max_length=150)
+    organisation = models.TextField()
+    actor = models.TextField()
     note = models.TextField()
 
 
 class DiagnosticReport(Scoped):
     """One report, as its newest version stands. `version` counts from 1; status in FHIR's words."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
+    id = models.TextField(primary_key=True)
     version = models.IntegerField()
-    service_request_id = models.CharField(max_length=ID_LENGTH, null=True)
-    specimen_id = models.CharField(max_length=ID_LENGTH, null=True)
-    requisition = models.CharField(max_length=200)
-    placer_number = models.CharField(max_length=200)
-    filler_number = models.CharField(max_length=200)
-    sender = models.CharField(max_length=400)
-    code = models.CharField(max_length=100)
-    code_system = models.CharField(max_length=100)
-    code_display = models.CharField(max_length=400)
-    status = models.CharField(max_length=20)
+    service_request_id = models.TextField(null=True)
+    specimen_id = models.TextField(null=True)
+    requisition = models.TextField()
+    placer_number = models.TextField()
+    filler_number = models.TextField()
+    sender = models.TextField()
+    code = models.TextField()
+    code_system = models.TextField()
+    code_display = models.TextField()
+    status = models.TextField()
     effective_at = models.DateTimeField(null=True)
     issued_at = models.DateTimeField(null=True)
     conclusion = models.TextField()
@@ -137,10 +135,10 @@ class ReportVersion(models.Model):
     """Every version that a report had: what changed its standing, and the entry that did."""
 
     pk = models.CompositePrimaryKey("report_id", "version")
-    report_id = models.CharField(max_length=ID_LENGTH)
+    report_id = models.TextField()
     version = models.IntegerField()
-    status = models.CharField(max_length=20)
-    change = models.CharField(max_length=20)
+    status = models.TextField()
+    change = models.TextField()
     issued_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField()
     conclusion = models.TextField()
@@ -151,22 +149,22 @@ class Observation(models.Model):
     """One result line of one version of a report; current where the version is the report's own."""
 
     pk = models.CompositePrimaryKey("report_id", "version", "sequence")
-    report_id = models.CharField(max_length=ID_LENGTH)
+    report_id = models.TextField()
     version = models.IntegerField()
     sequence = models.IntegerField()
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    code = models.CharField(max_length=100)
-    code_system = models.CharField(max_length=100)
-    code_display = models.CharField(max_length=400)
-    sub_id = models.CharField(max_length=40)
-    value_type = models.CharField(max_length=4)
+    patient_id = models.TextField()
+    code = models.TextField()
+    code_system = models.TextField()
+    code_display = models.TextField()
+    sub_id = models.TextField()
+    value_type = models.TextField()
     value_text = models.TextField()
     value_number = models.FloatField(null=True)
-    comparator = models.CharField(max_length=2)
-    unit = models.CharField(max_length=60)
-    reference_range = models.CharField(max_length=200)
-    flags = models.CharField(max_length=60)
-    status = models.CharField(max_length=20)
+    comparator = models.TextField()
+    unit = models.TextField()
+    reference_range = models.TextField()
+    flags = models.TextField()
+    status = models.TextField()
     effective_at = models.DateTimeField(null=True)
     note = models.TextField()
 
@@ -177,22 +175,22 @@ class Observation(models.Model):
 class CriticalCall(Scoped):
     """A critical value that a person must phone. `state`: open, closed."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    report_id = models.CharField(max_length=ID_LENGTH)
+    id = models.TextField(primary_key=True)
+    report_id = models.TextField()
     version = models.IntegerField()
     sequence = models.IntegerField()
-    code = models.CharField(max_length=100)
-    display = models.CharField(max_length=400)
+    code = models.TextField()
+    display = models.TextField()
     value_text = models.TextField()
-    unit = models.CharField(max_length=60)
+    unit = models.TextField()
     rule = models.TextField()
-    state = models.CharField(max_length=10)
+    state = models.TextField()
     opened_at = models.DateTimeField()
     call_by = models.DateTimeField()
     attempts = models.IntegerField()
     closed_at = models.DateTimeField(null=True)
-    closed_by = models.CharField(max_length=150)
-    told = models.CharField(max_length=200)
+    closed_by = models.TextField()
+    told = models.TextField()
     read_back = models.BooleanField()
     comment = models.TextField()
 
@@ -207,9 +205,9 @@ class CallAttempt(models.Model):
     """One attempt to phone a critical value."""
 
     pk = models.CompositePrimaryKey("call_id", "position")
-    call_id = models.CharField(max_length=ID_LENGTH)
+    call_id = models.TextField()
     position = models.BigIntegerField()
     at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
-    outcome = models.CharField(max_length=40)
+    actor = models.TextField()
+    outcome = models.TextField()
     note = models.TextField()

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from django.db import models
 
-from tourniquet.kernel.identifiers import ID_LENGTH
-
 
 class Patient(models.Model):
     """One person as the region knows them. `state`: active, provisional, merged."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    state = models.CharField(max_length=12)
-    merged_into = models.CharField(max_length=ID_LENGTH, null=True)
-    family_name = models.CharField(max_length=200)
-    given_names = models.CharField(max_length=200)
-    title = models.CharField(max_length=40)
-    family_key = models.CharField(max_length=200)
+    id = models.TextField(primary_key=True)
+    state = models.TextField()
+    merged_into = models.TextField(null=True)
+    family_name = models.TextField()
+    given_names = models.TextField()
+    title = models.TextField()
+    family_key = models.TextField()
     birth_date = models.DateField(null=True)
-    birth_text = models.CharField(max_length=40)
-    sex = models.CharField(max_length=10)
+    birth_text = models.TextField()
+    sex = models.TextField()
     address = models.TextField()
-    postcode = models.CharField(max_length=20)
-    phone = models.CharField(max_length=60)
-    email = models.CharField(max_length=200)
-    language = models.CharField(max_length=20)
-    registered_organisation = models.CharField(max_length=20)
+    postcode = models.TextField()
+    phone = models.TextField()
+    email = models.TextField()
+    language = models.TextField()
+    registered_organisation = models.TextField()
     died_on = models.DateField(null=True)
     recorded_dead = models.BooleanField()
     sensitive = models.BooleanField()
@@ -52,11 +50,11 @@ class Identifier(models.Model):
     """
 
     pk = models.CompositePrimaryKey("system", "value", "patient_id")
-    system = models.CharField(max_length=100)
-    value = models.CharField(max_length=100)
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    kind = models.CharField(max_length=20)
-    state = models.CharField(max_length=12)
+    system = models.TextField()
+    value = models.TextField()
+    patient_id = models.TextField()
+    kind = models.TextField()
+    state = models.TextField()
     position = models.BigIntegerField()
 
     class Meta:

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 from django.db import models
 
-ID_LENGTH = 26
-
 
 class JournalEntry(models.Model):
     """One entry. Body, salt and subject are null once it has been erased; the chain stands."""
 
     position = models.BigIntegerField(primary_key=True)
-    kind = models.CharField(max_length=60)
+    kind = models.TextField()
     kind_version = models.SmallIntegerField()
     recorded_at = models.DateTimeField()
     happened_at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
-    organisation = models.CharField(max_length=20)
-    origin = models.CharField(max_length=40)
+    actor = models.TextField()
+    organisation = models.TextField()
+    origin = models.TextField()
     origin_position = models.BigIntegerField()
     cause = models.BigIntegerField(null=True)
-    subject = models.CharField(max_length=ID_LENGTH, null=True)
+    subject = models.TextField(null=True)
     body = models.BinaryField(null=True)
     salt = models.BinaryField(null=True)
     commitment = models.BinaryField()
@@ -43,17 +41,17 @@ class Message(models.Model):
     """One message from another system, as answered; its bytes are in the entry at `position`."""
 
     position = models.BigIntegerField(primary_key=True)
-    sender = models.CharField(max_length=400)
-    control_id = models.CharField(max_length=200)
-    digest = models.CharField(max_length=64)
-    message_type = models.CharField(max_length=40)
-    code = models.CharField(max_length=2)
+    sender = models.TextField()
+    control_id = models.TextField()
+    digest = models.TextField()
+    message_type = models.TextField()
+    code = models.TextField()
     attempts = models.SmallIntegerField()
     reason = models.TextField()
     received_at = models.DateTimeField()
-    subject = models.CharField(max_length=ID_LENGTH, null=True)
-    channel = models.CharField(max_length=20)
-    reviewed_by = models.CharField(max_length=150)
+    subject = models.TextField(null=True)
+    channel = models.TextField()
+    reviewed_by = models.TextField()
     reviewed_at = models.DateTimeField(null=True)
     review_note = models.TextField()
 
@@ -67,13 +65,13 @@ class Message(models.Model):
 class Alarm(models.Model):
     """Something that a person must look at soon."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    kind = models.CharField(max_length=40)
+    id = models.TextField(primary_key=True)
+    kind = models.TextField()
     text = models.TextField()
     raised_at = models.DateTimeField()
     about_position = models.BigIntegerField(null=True)
     cleared_at = models.DateTimeField(null=True)
-    cleared_by = models.CharField(max_length=150)
+    cleared_by = models.TextField()
 
     class Meta:
         indexes = [models.Index(fields=["cleared_at", "raised_at"], name="alarm_open")]
@@ -83,6 +81,6 @@ class Home(models.Model):
     """The mark of this installation: one row, never changed but for an exercise's clock."""
 
     key = models.SmallIntegerField(primary_key=True, default=1)
-    exercise = models.CharField(max_length=60)
+    exercise = models.TextField()
     clock_at = models.DateTimeField(null=True)
     made_at = models.DateTimeField()

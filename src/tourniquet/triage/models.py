@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from django.db import models
 
-from tourniquet.kernel.identifiers import ID_LENGTH
-
 
 class Plan(models.Model):
     """A plan. `state`: proposing, proposed, adopting, adopted, superseded, rejected. `scope`: full, new."""
 
-    id = models.CharField(max_length=ID_LENGTH, primary_key=True)
-    incident_id = models.CharField(max_length=ID_LENGTH, null=True)
-    scope = models.CharField(max_length=10)
-    state = models.CharField(max_length=12)
+    id = models.TextField(primary_key=True)
+    incident_id = models.TextField(null=True)
+    scope = models.TextField()
+    state = models.TextField()
     first_day = models.DateField()
     days = models.IntegerField()
     needs = models.IntegerField()
@@ -26,9 +24,9 @@ class Plan(models.Model):
     deferred = models.IntegerField()
     urgent_unserved = models.IntegerField()
     made_at = models.DateTimeField()
-    made_by = models.CharField(max_length=150)
+    made_by = models.TextField()
     adopted_at = models.DateTimeField(null=True)
-    adopted_by = models.CharField(max_length=150)
+    adopted_by = models.TextField()
     position = models.BigIntegerField()
 
 
@@ -36,25 +34,25 @@ class PlanLine(models.Model):
     """What a plan decides for one need, where that changes something, and why."""
 
     pk = models.CompositePrimaryKey("plan_id", "need_id")
-    plan_id = models.CharField(max_length=ID_LENGTH)
-    need_id = models.CharField(max_length=ID_LENGTH)
-    patient_id = models.CharField(max_length=ID_LENGTH)
-    indication = models.CharField(max_length=20)
-    priority = models.CharField(max_length=2)
-    decision = models.CharField(max_length=6)
-    clinic = models.CharField(max_length=10)
-    laboratory = models.CharField(max_length=10)
+    plan_id = models.TextField()
+    need_id = models.TextField()
+    patient_id = models.TextField()
+    indication = models.TextField()
+    priority = models.TextField()
+    decision = models.TextField()
+    clinic = models.TextField()
+    laboratory = models.TextField()
     day = models.DateField(null=True)
-    was_clinic = models.CharField(max_length=10)
+    was_clinic = models.TextField()
     was_day = models.DateField(null=True)
     review_on = models.DateField(null=True)
     reason = models.TextField()
     urgent_unserved = models.BooleanField()
-    acknowledged_by = models.CharField(max_length=150)
+    acknowledged_by = models.TextField()
     acknowledged_at = models.DateTimeField(null=True)
     applied = models.BooleanField()
-    requesting_organisation = models.CharField(max_length=20)
-    registered_organisation = models.CharField(max_length=20)
+    requesting_organisation = models.TextField()
+    registered_organisation = models.TextField()
     position = models.BigIntegerField()
 
     class Meta:
