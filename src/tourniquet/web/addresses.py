@@ -1,0 +1,84 @@
+"""The addresses of the console's pages: templates and presenters take them from here.
+
+Invariants:
+- The root URLs of the site serve exactly these; a test resolves each.
+- No address holds a patient's data: a patient is named by our own id.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from urllib.parse import urlencode
+
+HOME = "/"
+SIGN_IN = "/sign-in/"
+SIGN_OUT = "/sign-out/"
+INCIDENT = "/incident/"
+INCIDENT_DECLARE = "/incident/declare/"
+INCIDENT_CAPACITY = "/incident/capacity/"
+INCIDENT_LOG = "/incident/log/"
+INCIDENT_STAND_DOWN = "/incident/stand-down/"
+PLAN = "/plan/"
+PATIENTS = "/patients/"
+WORKLISTS = "/worklists/"
+WORKLIST_PROVISIONAL = "/worklists/provisional/"
+WORKLIST_REFUSED = "/worklists/refused/"
+WORKLIST_CRITICAL = "/worklists/critical/"
+WORKLIST_URGENT = "/worklists/urgent/"
+WORKLIST_WAITING = "/worklists/waiting/"
+WORKLIST_UNDELIVERED = "/worklists/undelivered/"
+DIARY = "/diary/"
+STATUS = "/status/"
+
+
+def plan(plan_id: str) -> str:
+    """One plan."""
+    return f"/plan/{plan_id}/"
+
+
+def plan_adopt(plan_id: str) -> str:
+    """Where the adoption of a plan is posted to."""
+    return f"/plan/{plan_id}/adopt/"
+
+
+def plan_acknowledge(plan_id: str) -> str:
+    """Where a clinician's acknowledgements of urgent needs not served are posted to."""
+    return f"/plan/{plan_id}/acknowledge/"
+
+
+def patient(patient_id: str) -> str:
+    """A patient's record."""
+    return f"/patients/{patient_id}/"
+
+
+def provisional(patient_id: str) -> str:
+    """The page on which a provisional patient is confirmed or merged."""
+    return f"/worklists/provisional/{patient_id}/"
+
+
+def refused(position: int) -> str:
+    """One refused message."""
+    return f"/worklists/refused/{position}/"
+
+
+def critical_call(call_id: str) -> str:
+    """Where the outcome of a call about a critical result is posted to."""
+    return f"/worklists/critical/{call_id}/"
+
+
+def entry(position: int) -> str:
+    """One entry of the journal."""
+    return f"/entries/{position}/"
+
+
+def diary(*, clinic: str = "", day: date | None = None) -> str:
+    """A clinic's day."""
+    query = {"clinic": clinic, "day": day.isoformat() if day else ""}
+    kept = {key: value for key, value in query.items() if value}
+    return f"{DIARY}?{urlencode(kept)}" if kept else DIARY
+
+
+def with_query(address: str, **query: str | int) -> str:
+    """An address with those of the values that are not empty."""
+    kept = {key: value for key, value in query.items() if value != ""}
+    return f"{address}?{urlencode(kept)}" if kept else address
