@@ -13,7 +13,7 @@ def replay_into_new(
     databases: Databases, source: Database, vendor: str | None = None
 ) -> list[TableComparison]:
     """The tables that differ after replaying; Django uses the new database afterwards."""
-    target = databases.new("postgresql" if (vendor or source.vendor) == "postgresql" else "sqlite")
+    databases.new("postgresql" if (vendor or source.vendor) == "postgresql" else "sqlite")
     point(SOURCE, _described(source.url, source.home))
     try:
         replay()

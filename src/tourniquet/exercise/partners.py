@@ -1,0 +1,188 @@
+"""How the exercise talks to the running system: MLLP and HTTP, as any other system would.
+
+Invariants:
+- Only addresses on this machine's loopback are ever used.
+- Every message is waited for: what was not acknowledged counts as not sent, and is sent again a
+  bounded number of times, as a real sender does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlencode
+
+from tourniquet.kernel.errors import OperatorError
+from tourniquet.wire.hl7v2 import parse
+from tourniquet.wire.mllp import Frame, Unframer, frame
+
+CONNECTIONS = 32
+ANSWER_SECONDS = 60.0
+TRIES = 5
+HTTP_SECONDS = 300
+_TOKEN = re.compile(r'name="csrfmiddlewaretoken"[^>]*value="([^"]+)"')
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message and what became of it."""
+
+    control_id: str
+    code: str
+
+
+class MessageSender:
+    """Sends messages over several MLLP connections at once, one at a time on each."""
+
+    def __init__(self, host: str, port: int, connections: int = CONNECTIONS) -> None:
+        self._host = host
+        self._port = port
+        self._connections = connections
+
+    def send(self, messages: Sequence[tuple[str, bytes]]) -> list[Sent]:
+        """Send (control id, bytes) pairs; the acknowledgement code of each, in the same order.
+
+        Raises: OperatorError when the listener cannot be reached or stays silent.
+        """
+        if not messages:
+            return []
+        try:
+            return asyncio.run(self._send(messages))
+        except (OSError, TimeoutError) as error:
+            raise OperatorError(
+                "The MLLP listener does not answer.",
+                where=f"{self._host}:{self._port}",
+                remedy="See the server's log.",
+            ) from error
+
+    async def _send(self, messages: Sequence[tuple[str, bytes]]) -> list[Sent]:
+        codes = [""] * len(messages)
+        todo = iter(range(len(messages)))
+        workers = [
+            self._worker(messages, todo, codes)
+            for _ in range(min(self._connections, len(messages)))
+        ]
+        await asyncio.gather(*workers)
+        return [Sent(control_id, codes[at]) for at, (control_id, _) in enumerate(messages)]
+
+    async def _worker(
+        self, messages: Sequence[tuple[str, bytes]], todo: object, codes: list[str]
+    ) -> None:
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        unframer = Unframer()
+        try:
+            for at in todo:  # type: ignore[attr-defined] # one iterator shared by the workers
+                for _ in range(TRIES):
+                    writer.write(frame(messages[at][1]))
+                    code = await asyncio.wait_for(_answer(reader, unframer), ANSWER_SECONDS)
+                    codes[at] = code
+                    if code not in ("AE", "CE"):
+                        break
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def _answer(reader: asyncio.StreamReader, unframer: Unframer) -> str:
+    while True:
+        data = await reader.read(65536)
+        if not data:
+            raise OSError("the listener closed the connection")
+        for event in unframer.feed(data):
+            if isinstance(event, Frame):
+                return parse(event.payload).segments[1].value(1)
+
+
+@dataclass
+class Console:
+    """A person at the console: signs in, fills in forms. Or a system, with a bearer token."""
+
+    host: str
+    port: int
+    token: str = ""
+    _cookies: dict[str, str] = field(default_factory=dict)
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=HTTP_SECONDS)
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if self._cookies:
+            headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in self._cookies.items())
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except OSError as error:
+            raise OperatorError(
+                "The console does not answer.",
+                where=f"{self.host}:{self.port}",
+                remedy="See the server's log.",
+            ) from error
+        finally:
+            connection.close()
+        for line in answer.headers.get_all("Set-Cookie") or []:
+            name, _, rest = line.partition("=")
+            self._cookies[name] = rest.partition(";")[0]
+        return answer.status, dict(answer.headers), content
+
+    def get(self, path: str) -> bytes:
+        """The page at a path. Raises: OperatorError where it is not answered with 200."""
+        status, _, content = self._exchange("GET", path, None, {})
+        if status != http.HTTPStatus.OK:
+            raise OperatorError(f"The console answered {status}.", where=f"GET {path}")
+        return content
+
+    def get_json(self, path: str) -> object:
+        """The JSON at a path."""
+        return json.loads(self.get(path))
+
+    def post_json(self, path: str, value: object) -> object:
+        """Post JSON; the JSON that is answered, or None."""
+        status, _, content = self._exchange(
+            "POST", path, json.dumps(value).encode(), {"Content-Type": "application/json"}
+        )
+        if status >= http.HTTPStatus.MULTIPLE_CHOICES:
+            raise OperatorError(
+                f"The console answered {status}: {content[:200].decode(errors='replace')}",
+                where=f"POST {path}",
+            )
+        return json.loads(content) if content.strip() else None
+
+    def sign_in(self, name: str, password: str) -> None:
+        """Sign in as a person does. Raises: OperatorError where it is refused."""
+        where = self.submit("/sign-in/", {"username": name, "password": password})
+        if where.startswith("/sign-in"):
+            raise OperatorError("The console refused the sign-in.", where=name)
+
+    def submit(self, path: str, values: dict[str, str | list[str]], *, page: str = "") -> str:
+        """Fill in the form that `page` (or path) shows and post it; the address it leads to.
+
+        Raises: OperatorError when the form is refused.
+        """
+        shown = self.get(page or path).decode()
+        found = _TOKEN.search(shown)
+        if found is None:
+            raise OperatorError("The page has no form to fill in.", where=page or path)
+        body = urlencode({**values, "csrfmiddlewaretoken": found[1]}, doseq=True).encode()
+        status, headers, content = self._exchange(
+            "POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        if status not in (http.HTTPStatus.FOUND, http.HTTPStatus.SEE_OTHER):
+            text = re.sub(r"<[^>]+>", " ", content.decode(errors="replace"))
+            raise OperatorError(
+                f"The form was refused ({status}): {' '.join(text.split())[:400]}",
+                where=f"POST {path}",
+            )
+        return headers.get("Location", headers.get("location", ""))
+
+
+def hl7_time(moment: datetime) -> str:
+    """An HL7 timestamp with offset."""
+    return moment.strftime("%Y%m%d%H%M%S%z")

@@ -1,0 +1,99 @@
+"""The running system under exercise: `tourniquet serve` as a process of its own.
+
+Invariants:
+- It listens on loopback only, on ports that the system chose.
+- It ends with the exercise, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tourniquet.kernel.errors import OperatorError
+
+READY_SECONDS = 60
+STOP_SECONDS = 30
+_READY = re.compile(r"http://(?P<host>[^:/]+):(?P<port>\d+)/.*MLLP [^:]+:(?P<mllp>\d+)")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+    mllp_port: int
+
+
+@contextmanager
+def running_server(
+    home: Path, database_url: str, *, port: int = 0, mllp_port: int = 0
+) -> Iterator[Address]:
+    """Start a server on a home and wait until it is ready.
+
+    Raises: OperatorError when it does not become ready.
+    """
+    environment = {
+        **os.environ,
+        "TOURNIQUET_HOME": str(home),
+        "TOURNIQUET_DATABASE_URL": database_url,
+    }
+    log = (home / "logs" / "serve.log").open("ab")
+    process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+        [
+            sys.executable,
+            "-m",
+            "tourniquet.cli.main",
+            "serve",
+            "--port",
+            str(port),
+            "--mllp-port",
+            str(mllp_port),
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    try:
+        yield _wait_until_ready(process, home)
+    finally:
+        _stop(process)
+        log.close()
+
+
+def _wait_until_ready(process: subprocess.Popen[str], home: Path) -> Address:
+    timer = threading.Timer(READY_SECONDS, process.kill)
+    timer.start()
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+    finally:
+        timer.cancel()
+    found = _READY.search(line)
+    if found is None:
+        raise OperatorError(
+            "The server did not become ready.",
+            where=str(home / "logs" / "serve.log"),
+            remedy="Read the log and start again.",
+        )
+    return Address(found["host"], int(found["port"]), int(found["mllp"]))
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
