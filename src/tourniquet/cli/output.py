@@ -228,13 +228,14 @@ def operator() -> str:
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; every way to fail ends here."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="tourniquet",
-            standalone_mode=False,
-        )
+        # Not command.main(): it prints an empty line of its own on an interrupt.
+        with command.make_context("tourniquet", given) as context:
+            status = command.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.UsageError as error:
         error.show()
         return WRONG_USAGE
