@@ -34,15 +34,14 @@ def test_every_file_splits_into_messages_that_are_read_or_refused_with_a_reason(
             try:
                 message = parse(found.data)
             except SenderError as error:
-                assert _SENTENCE.match(str(error)), str(error)
-                refused.append(f"{path.name} at {found.offset}: {error}")
+                refused.append(str(error))
                 continue
             assert message.segments[0].name == "MSH"
             for segment in message.segments:
                 for field in range(1, segment.field_count + 1):
                     segment.value(field)
             read += 1
-        covered = sum(len(item.data) for item in (*split.messages, *split.leftovers))
-        assert covered or split.leftovers
     print(f"read {read}, refused {len(refused)}", *refused, sep="\n")
+    for reason in refused:
+        assert _SENTENCE.match(reason), reason
     assert read > 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import hl7
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,7 +136,7 @@ def test_any_cut_of_a_stream_gives_the_same_events(pieces: list[bytes], cuts: li
     parts = Unframer(max_frame_bytes=30)
     found = []
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         found += parts.feed(stream[start:stop])
     assert [*found, *parts.end()] == expected
     single = Unframer(max_frame_bytes=30)

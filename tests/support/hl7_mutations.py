@@ -30,7 +30,8 @@ def _oru(version: str, character_set: str) -> bytes:
         "ORC|RE|ORD1^EPR|LAB1^LAB||CM||||20240603090000",
         "OBR|1|ORD1^EPR|LAB1^LAB|FBC^Full blood count^L|||20240603085500+0100|||||||||"
         "D1^DOCTOR^ANN||||||20240603101400||H|F",
-        "OBX|1|NM|1022431000000105^Haemoglobin \\T\\ more^SCT||131|g/L|120-150|N|||F|||20240603101000",
+        "OBX|1|NM|1022431000000105^Haemoglobin \\T\\ more^SCT||131|g/L|120-150|N|||F|||"
+        "20240603101000",
         "NTE|1||Sample \\F\\ slightly\\.br\\haemolysed \\H\\now\\N\\ \\XC3A9\\",
         "OBX|2|SN|1022541000000102^White cells^SCT||<^0.5|10*9/L|4.0-11.0|L~A|||C",
         'OBX|3|TX|NOTE^Comment^L||Line one~Line two\\R\\~caf\u00e9|""||""|||F',

@@ -121,10 +121,13 @@ class Segment:
         fields = self._fields or self._split()
         return fields[field] if 0 < field < len(fields) else ""
 
-    def is_null(self, field: int, component: int = 0) -> bool:
+    def is_null(self, field: int, component: int = 0, repetition: int = 1) -> bool:
         """Whether the field, or one component of it, is HL7's null: the sender deletes it."""
         raw = self.raw(field)
-        return (self._component(raw, field, component) if component else raw) == NULL_TEXT
+        if component:
+            raw = _pick(self._repetition_texts(raw, field), repetition)
+            raw = self._component(raw, field, component)
+        return raw == NULL_TEXT
 
     def value(
         self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1

@@ -2,7 +2,7 @@
 
 Invariants:
 - Every byte of the file is in a message, in an envelope (FHS, BHS, BTS, FTS), in a leftover, or
-  blank. Nothing is swallowed.
+  blank (so count NUL and byte order marks). Nothing is swallowed.
 - Messages keep their bytes; whether they parse is not asked here.
 - A line in the middle of a message that is no segment stays in the message, so that the parser
   refuses the whole; so does one at its end, which may be the rest of a text. Only lines that
@@ -23,10 +23,11 @@ from tourniquet.wire.hl7v2_text import UTF8_BOM, utf16_order
 
 # A separator that is punctuation, or (for trailers) the end of the line.
 _MARK = re.compile(
-    rb"(?:\A|[\r\n\x0b\x1c])(?:\xef\xbb\xbf)?[ \t]*"
+    rb"(?:\A|[\r\n\x0b\x1c])((?:\xef\xbb\xbf)?[ \t]*)"
     rb"(MSH|FHS|BHS|(?:BTS|FTS)(?=[!-/:-@\[-`{-~\r\n \x1c]|\Z))(?=[^A-Za-z0-9]|\Z)"
 )
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_COMMENT_LINE = re.compile(rb"[\r\n][ \t]*(?://|<!--)")
 _COMMENT = re.compile(rb"[ \t]*(?://|<!--)")
 _FRAME_END = re.compile(rb"\x1c(?=[\r\n\x0b]|\Z)")
 _AFTER_VT = re.compile(rb"\x0b(?:\xef\xbb\xbf)?[ \t]*\Z")
@@ -107,7 +108,7 @@ def _chunks(raw: bytes) -> Iterator[tuple[str, int, int]]:
     name, start = "", 0
     for mark in _MARK.finditer(raw):
         yield name, start, mark.start(1)
-        name, start = mark[1].decode("ascii"), mark.start(1)
+        name, start = mark[2].decode("ascii"), mark.start(2)
     yield name, start, len(raw)
 
 
@@ -118,26 +119,13 @@ def _message_end(raw: bytes, start: int, stop: int, *, framed: bool) -> int | No
         return frame_end.start()
     if framed:
         return None
-    end = stop
-    for line_start, line_stop in _lines_backwards(raw, start, stop):
-        blank = not raw[line_start:line_stop].strip(_BLANK)
-        if not blank and not _COMMENT.match(raw, line_start, line_stop):
-            break
-        end = line_start
+    if _COMMENT_LINE.search(raw, start, stop) is None:
+        return stop
+    end = start
+    for line in _LINE.finditer(raw, start, stop):
+        if line[0].strip(_BLANK) and not _COMMENT.match(line[0]):
+            end = line.end()
     return end
-
-
-def _lines_backwards(raw: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    while stop > start:
-        content_stop = stop
-        if raw[content_stop - 1] in b"\r\n":
-            content_stop -= 1
-        line_start = max(
-            raw.rfind(b"\r", start, content_stop), raw.rfind(b"\n", start, content_stop)
-        )
-        line_start = start if line_start < 0 else line_start + 1
-        yield line_start, stop
-        stop = line_start
 
 
 def _leave(leftovers: list[Leftover], raw: bytes, start: int, stop: int, why: str) -> None:
@@ -206,6 +194,7 @@ def _split_utf16(raw: bytes, order: str) -> BatchSplit:
         return BatchSplit((), (Leftover(0, raw, why),), ())
     plain = text.encode("utf-8")
     split = _split(plain)
+    found: tuple[FoundMessage | Leftover | EnvelopeProblem, ...]
     found = (*split.messages, *split.leftovers, *split.problems)
     offsets: dict[int, int] = {}
     before = total = 0

@@ -104,6 +104,7 @@ def parse_date(text: str, *, where: str = "") -> PartialDate:
     Raises: SenderError, with `where`, for text that is none.
     """
     parts = _match(text, where).groupdict()
+    _offset(parts["offset"], where)
     naive = _naive(parts, where)
     precision = _precision(parts)
     if precision not in (Precision.YEAR, Precision.MONTH):
