@@ -47,7 +47,7 @@ clean: ## remove what can be made again; never an installation's data
 
 $(BIN)/python:
 	@python=$$(PYTHON="$(PYTHON)" tools/find_python.sh) && echo "Making $(VENV) with $$python" \
-		&& "$$python" -m venv $(VENV)
+		&& { "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 
 # Hashes are required and nothing is built from source, so that what is installed is what was
 # locked. Our own package is built with the locked setuptools, without fetching anything.
