@@ -93,7 +93,7 @@ class SpecimenRequest(models.Model):
 class SpecimenEvent(models.Model):
     """Where the specimen was. `kind`: collected, dispatched, received, processed, rejected, discarded, lost."""
 
-    pk = models.CompositePrimaryKey("specimen_id", "position")
+    pk = models.CompositePrimaryKey("specimen_id", "position", "kind")
     specimen_id = models.TextField()
     position = models.BigIntegerField()
     kind = models.TextField()
@@ -104,7 +104,11 @@ class SpecimenEvent(models.Model):
 
 
 class DiagnosticReport(Scoped):
-    """One report, as its newest version stands. `version` counts from 1; status in FHIR's words."""
+    """One report, as its current version stands. `version` counts from 1; status in FHIR's words.
+
+    `versions` is how many there are, those that came late and are not current included. `ordinal`
+    tells reports of one number and code in one message apart; `content` is what was sent, digested.
+    """
 
     id = models.TextField(primary_key=True)
     version = models.IntegerField()
@@ -142,6 +146,7 @@ class ReportVersion(models.Model):
     issued_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField()
     conclusion = models.TextField()
+    content = models.CharField(max_length=64)
     position = models.BigIntegerField()
 
 

@@ -6,7 +6,11 @@ from django.db import models
 
 
 class Patient(models.Model):
-    """One person as the region knows them. `state`: active, provisional, merged."""
+    """One person as the region knows them. `state`: active, provisional, merged.
+
+    `fingerprint` is that of the PID which made a provisional, so that the same PID finds it again;
+    "" for everybody else.
+    """
 
     id = models.TextField(primary_key=True)
     state = models.TextField()
@@ -29,6 +33,7 @@ class Patient(models.Model):
     sensitive = models.BooleanField()
     unsafe_contact = models.BooleanField()
     why_provisional = models.TextField()
+    fingerprint = models.CharField(max_length=64)
     registered_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     position = models.BigIntegerField()
@@ -39,6 +44,7 @@ class Patient(models.Model):
             models.Index(fields=["state", "registered_at"], name="patient_by_state"),
             models.Index(fields=["registered_organisation"], name="patient_by_practice"),
             models.Index(fields=["merged_into"], name="patient_merged_into"),
+            models.Index(fields=["fingerprint"], name="patient_by_fingerprint"),
         ]
 
 

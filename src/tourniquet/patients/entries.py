@@ -1,0 +1,83 @@
+"""Bodies of the patient index's entries."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from tourniquet.record.registry import Body, kind
+
+
+class IdentifierFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A number by which the patient is known."""
+
+    system: str
+    value: str
+    kind: str = ""
+    state: Literal["current", "superseded", "doubtful"] = "current"
+
+
+class Demographics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who somebody is, where they live, and whether they died."""
+
+    family_name: str = ""
+    given_names: str = ""
+    title: str = ""
+    birth_date: date | None = None
+    birth_text: str = ""
+    sex: str = ""
+    address: str = ""
+    postcode: str = ""
+    phone: str = ""
+    email: str = ""
+    language: str = ""
+    registered_organisation: str = ""
+    died_on: date | None = None
+    recorded_dead: bool = False
+    sensitive: bool = False
+    unsafe_contact: bool = False
+
+
+@kind("patient.registered", patient=True)
+class PatientRegistered(Body, frozen=True):
+    """Somebody new in the index: active, or provisional until a person confirms or merges."""
+
+    person: Demographics
+    identifiers: tuple[IdentifierFact, ...] = ()
+    state: Literal["active", "provisional"] = "active"
+    why_provisional: str = ""
+    fingerprint: str = ""
+
+
+@kind("patient.updated", patient=True)
+class PatientUpdated(Body, frozen=True):
+    """What is known of the patient now, whole; identifiers are those added or changed."""
+
+    person: Demographics
+    identifiers: tuple[IdentifierFact, ...] = ()
+
+
+@kind("patient.identified", patient=True)
+class PatientIdentified(Body, frozen=True):
+    """A named person has confirmed that a provisional patient is somebody of their own."""
+
+    identifiers: tuple[IdentifierFact, ...] = ()
+    comment: str = ""
+
+
+@kind("patient.merged", patient=True)
+class PatientMerged(Body, frozen=True):
+    """The subject was found to be the same person as another one, who stays."""
+
+    into: str
+    comment: str = ""
+
+
+@kind("patient.absorbed", patient=True)
+class PatientAbsorbed(Body, frozen=True):
+    """The subject stays, and takes over the numbers of somebody found to be the same person."""
+
+    identifiers: tuple[IdentifierFact, ...] = ()
+    comment: str = ""
