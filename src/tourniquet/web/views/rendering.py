@@ -1,0 +1,68 @@
+"""One way to render a page: the shell around it, and the presenter in it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render as django_render
+
+from tourniquet.directory.queries import names_of
+from tourniquet.directory.roles import Viewer
+from tourniquet.incident.queries import find_current_incident
+from tourniquet.record.home import clock, exercise_name
+from tourniquet.web.access import find_signed_in
+from tourniquet.web.presenters.shell import (
+    Crumb,
+    ExerciseMark,
+    FieldError,
+    IncidentMark,
+    Shell,
+    SignedIn,
+)
+
+_DONE = "done"
+
+
+def say_done(http_request: HttpRequest, text: str) -> None:
+    """Keep a sentence for the next page of this person: what their form did."""
+    http_request.session[_DONE] = text
+
+
+def render(
+    http_request: HttpRequest,
+    template: str,
+    page: object,
+    *,
+    title: str,
+    section: str = "",
+    crumbs: tuple[Crumb, ...] = (),
+    form_errors: tuple[FieldError, ...] = (),
+    status: int = 200,
+) -> HttpResponse:
+    """The page in its shell."""
+    viewer = find_signed_in(http_request)
+    scenario = exercise_name()
+    now = clock().now()
+    shell = Shell(
+        title=title,
+        section=section,
+        signed_in=_signed_in(viewer) if viewer else None,
+        exercise=ExerciseMark(now, scenario) if scenario else None,
+        incident=_incident_mark() if viewer else None,
+        crumbs=crumbs,
+        done=http_request.session.pop(_DONE, ""),
+        form_errors=form_errors,
+        shown_at=now,
+    )
+    return django_render(http_request, template, {"shell": shell, "page": page}, status=status)
+
+
+def _signed_in(viewer: Viewer) -> SignedIn:
+    code = viewer.organisation
+    return SignedIn(viewer.account, viewer.role.value, names_of({code}).get(code, code))
+
+
+def _incident_mark() -> IncidentMark | None:
+    incident = find_current_incident()
+    if incident is None:
+        return None
+    return IncidentMark(incident.level, incident.title, incident.declared_at)
