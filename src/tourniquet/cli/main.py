@@ -93,3 +93,7 @@ def command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     raise SystemExit(output.run(command, arguments))
+
+
+if __name__ == "__main__":
+    main()
