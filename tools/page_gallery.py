@@ -38,6 +38,8 @@ def render_all(out: Path) -> dict[str, Path]:
 
 def render_public(out: Path) -> dict[str, Path]:
     """The patients' pages and letters."""
+    css = ROOT / "src" / "tourniquet" / "notices" / "templates" / "status" / "status.css"
+    shutil.copyfile(css, out / "status.css")
     files: dict[str, Path] = {}
     for name, content in page_samples.public_files().items():
         files[name] = out / f"{name}.html"

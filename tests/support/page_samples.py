@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
+from tourniquet.notices import rendering, status_page
 from tourniquet.web import addresses
 from tourniquet.web.presenters import (
     diary,
@@ -423,7 +424,26 @@ def entry_page() -> entry.EntryPage:
 
 def public_files() -> dict[str, bytes]:
     """The patients' pages and letters, rendered."""
-    return {}
+    page = status_page.StatusPage(
+        "incident", "Some blood tests have to wait",
+        ("On Monday 3 June a computer attack hit the labs that do our blood tests.",
+         "The labs can do fewer tests than before. We give the room to those who need it most."),
+        status_page.usual_tests("incident"), NOW, NOW + timedelta(hours=8), "South East London",
+        exercise=True,
+    )  # fmt: skip
+    made = status_page.render_status(page)
+    facts = rendering.NoticeFacts(
+        kind=rendering.MOVED, given_name="Mary", old_day=date(2024, 6, 14),
+        new_start=NOW + timedelta(days=6), clinic=CLINICS[0], practice=PRACTICES[0],
+        clinic_address="108 Grange Road, London SE1 3BW", practice_phone="020 7946 0123",
+        exercise=True,
+    )  # fmt: skip
+    to = rendering.LetterTo("Mrs Mary Jones", ("14 Elm Court", "London", "SE1 4XX"), TODAY, "N-77")
+    return {
+        "status": made["index.html"],
+        "status-large": made["large-print.html"],
+        "letter": rendering.render_letter(facts, to).encode(),
+    }
 
 
 def pages() -> dict[str, tuple[str, shell.Shell, object]]:

@@ -32,11 +32,11 @@ def known(value: object, otherwise: str = NOT_KNOWN) -> str:
     return text or otherwise
 
 
-def nhs_number(value: NhsNumber | str | None) -> str:
+def nhs_number(value: NhsNumber | str | None, otherwise: str = NOT_KNOWN) -> str:
     """An NHS number as 3-3-4; what is not ten digits is shown as it came."""
     digits = known(value, "")
     if len(digits) != NHS_NUMBER_DIGITS or not digits.isdigit():
-        return known(digits)
+        return known(digits, otherwise)
     return f"{digits[:3]} {digits[3:6]} {digits[6:]}"
 
 
