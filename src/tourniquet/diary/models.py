@@ -1,4 +1,4 @@
-"""Tables of the diary: clinics, sessions with seats, couriers, capacity, needs, appointments, the gate.
+"""Tables of the diary: places, sessions, couriers, capacity, needs, appointments, the gate.
 
 Written by diary.apply alone.
 """
@@ -124,6 +124,8 @@ class Need(models.Model):
             models.Index(fields=["patient_id"], name="need_by_patient"),
             models.Index(fields=["requisition"], name="need_by_requisition"),
             models.Index(fields=["status", "review_on"], name="need_review"),
+            models.Index(fields=["position"], name="need_by_position"),
+            models.Index(fields=["opened_at", "priority"], name="need_arrivals"),
         ]
 
 
@@ -201,3 +203,16 @@ class GateReservation(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["day", "status"], name="gate_by_day")]
+
+
+class Work(models.Model):
+    """A job of a service day that is done, or the position up to which it has come."""
+
+    pk = models.CompositePrimaryKey("job", "day")
+    job = models.CharField(max_length=20)
+    day = models.DateField()
+    done_at = models.DateTimeField()
+    up_to = models.BigIntegerField()
+    count = models.IntegerField()
+    note = models.TextField()
+    position = models.BigIntegerField()

@@ -8,11 +8,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
+from tourniquet.diary.entries import NeedExtended, NeedOpened, NeedWithdrawn
+from tourniquet.diary.models import Need
+from tourniquet.diary.opening import Harm, Indicated, NeedTerms, draw_up, tighten
+from tourniquet.diary.rules import choose_review_day
+from tourniquet.directory.models import Organisation
+from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.pathology.catalogue import Catalogue, Indication, load_catalogue
 from tourniquet.record.journal import Writer
+
+DEFAULT_INDICATION = "SYMP"  # mixed tests of no known reason are a new symptom; proposed
+_OPEN = ("waiting", "booked")
+_RANDOM_IDS = RandomIds()
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,162 @@ class Order:
 
 
 def open_need(
-    journal: Writer, order: Order, *, cause: int, ids: IdSource | None = None
-) -> None:
-    """Open the need of an order, or extend the one that its form opened."""
-    ids = ids or RandomIds()
-    raise NotImplementedError
+    journal: Writer, order: Order, *, cause: int | None, ids: IdSource | None = None
+) -> str:
+    """Open the need of an order, or extend the one that its form opened; the need's id."""
+    # 1., 2. and 3. What is needed, by when.
+    terms = _terms(order, load_catalogue())
+    # 4. One form, one visit.
+    known = _find_open(journal, order)
+    if known is not None:
+        need, old = known
+        journal.append(
+            NeedExtended(
+                need=need,
+                service_requests=order.service_request_ids,
+                **asdict(tighten(old, terms)),
+            ),
+            subject=order.patient_id,
+            cause=cause,
+        )
+        return need
+    need = (ids or _RANDOM_IDS).new(journal.act.moment)
+    journal.append(
+        NeedOpened(
+            need=need,
+            requisition=order.requisition,
+            zone=order.zone
+            or _zone_of(order.registered_organisation, order.requesting_organisation),
+            review_on=choose_review_day(
+                terms.priority, today=service_day(journal.act.moment), released=terms.released
+            ),
+            service_requests=order.service_request_ids,
+            requesting_organisation=order.requesting_organisation,
+            registered_organisation=order.registered_organisation,
+            **asdict(terms),
+        ),
+        subject=order.patient_id,
+        cause=cause,
+    )
+    return need
+
+
+def withdraw_need(
+    journal: Writer, *, patient_id: str, requisition: str, reason: str, cause: int | None
+) -> int:
+    """The order was cancelled: nobody needs the visit any more. How many needs that ended."""
+    journal.flush()
+    rows = Need.objects.filter(
+        requisition=requisition, patient_id=patient_id, status__in=_OPEN
+    ).values_list("id", "appointment_id")
+    for need, appointment in rows:
+        journal.append(
+            NeedWithdrawn(need=need, reason=reason, appointment=appointment),
+            subject=patient_id,
+            cause=cause,
+        )
+    return len(rows)
+
+
+def _terms(order: Order, catalogue: Catalogue) -> NeedTerms:
+    found = _indication(order, catalogue)
+    return draw_up(
+        Indicated(
+            found.code,
+            found.priority,
+            found.safe_deferral_days,
+            found.hours_to_laboratory,
+            found.travel_km,
+        ),
+        stated_urgency=order.priority,
+        harm_by_priority=_harm_by_priority(),
+        tubes=_count_tubes(order.test_codes, found, catalogue),
+        due=order.wanted_on or service_day(order.authored_at),
+    )
+
+
+def _indication(order: Order, catalogue: Catalogue) -> Indication:
+    """The one that was sent; else the one of exactly these tests; else a new symptom."""
+    sent = catalogue.indications.get(order.indication.strip().upper())
+    if sent is not None:
+        return sent
+    by_tests = _indications_by_tests().get(frozenset(order.test_codes))
+    return catalogue.indications[by_tests or DEFAULT_INDICATION]
+
+
+@lru_cache(maxsize=1)
+def _indications_by_tests() -> dict[frozenset[str], str]:
+    """For each set of tests its indication, the more urgent where several share it; never P1."""
+    found: dict[frozenset[str], str] = {}
+    table = load_catalogue().indications
+    for code in sorted(table, key=lambda one: (table[one].priority, one), reverse=True):
+        if table[code].priority != "P1":
+            found[frozenset(table[code].tests)] = code
+    return found
+
+
+@lru_cache(maxsize=1)
+def _harm_by_priority() -> dict[str, Harm]:
+    return {
+        found.priority: Harm(
+            found.harm.harm_per_day,
+            found.harm.escalates_after_days,
+            found.harm.escalated_harm_per_day,
+        )
+        for found in load_catalogue().indications.values()
+    }
+
+
+def _count_tubes(codes: tuple[str, ...], found: Indication, catalogue: Catalogue) -> dict[str, int]:
+    """One tube for each kind of container and discipline."""
+    kinds = {
+        (catalogue.tests[code].discipline, catalogue.tests[code].specimen_type)
+        for code in codes
+        if code in catalogue.tests
+    }
+    if not kinds:
+        return dict(found.tubes)
+    counts: dict[str, int] = {}
+    for discipline, _ in kinds:
+        counts[discipline] = counts.get(discipline, 0) + 1
+    return counts
+
+
+_TERMS = (
+    "indication",
+    "priority",
+    "released",
+    "due",
+    "safe_until",
+    "harm_per_day",
+    "escalates_on",
+    "escalated_harm_per_day",
+    "stability_hours",
+    "travel_km",
+    "tubes",
+)
+
+
+def _find_open(journal: Writer, order: Order) -> tuple[str, NeedTerms] | None:
+    if not order.requisition:
+        return None
+    journal.flush()
+    row = (
+        Need.objects.filter(
+            requisition=order.requisition, patient_id=order.patient_id, status__in=_OPEN
+        )
+        .order_by("opened_at", "id")
+        .values_list("id", *_TERMS)
+        .first()
+    )
+    return (row[0], NeedTerms(*row[1:])) if row else None
+
+
+def _zone_of(*organisations: str) -> str:
+    """The zone of the first of these organisations that has one."""
+    zones = dict(
+        Organisation.objects.filter(code__in=[o for o in organisations if o]).values_list(
+            "code", "zone"
+        )
+    )
+    return next((zones[code] for code in organisations if zones.get(code)), "")

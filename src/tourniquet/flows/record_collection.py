@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tourniquet.diary.entries import NeedCollected
+from tourniquet.diary.models import GateReservation, Need
+from tourniquet.kernel.clock import service_day
+from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Writer
+
+UNGATED_ALARM = "ungated collection"
+_RANDOM_IDS = RandomIds()
 
 
 def record_collection(
@@ -20,6 +28,52 @@ def record_collection(
     collected_at: datetime,
     clinic: str,
     cause: int | None,
-) -> None:
-    """Record that the visit of this requisition happened."""
-    raise NotImplementedError
+    ids: IdSource | None = None,
+) -> bool:
+    """Record that the visit of this requisition happened; whether there was one to record."""
+    # 1. Find it. A visit by the emergency route ends the need as well, and has no gate.
+    journal.flush()
+    row = (
+        Need.objects.filter(
+            requisition=requisition,
+            patient_id=patient_id,
+            status__in=("waiting", "booked", "emergency"),
+        )
+        .order_by("opened_at", "id")
+        .values_list("id", "status", "appointment_id")
+        .first()
+    )
+    if not requisition or row is None:
+        return False
+    need, status, appointment = row
+    gated = (
+        appointment is not None
+        and GateReservation.objects.filter(pk=appointment, status="reserved").exists()
+    )
+    # 2. It happened.
+    position = journal.append(
+        NeedCollected(
+            need=need,
+            collected_at=collected_at,
+            collected_on=service_day(collected_at),
+            clinic=clinic,
+            appointment=appointment,
+            gated=gated or status == "emergency",
+        ),
+        subject=patient_id,
+        cause=cause,
+        happened_at=collected_at,
+    )
+    # 3. Nothing was reserved: perhaps nobody can process it.
+    if not gated and status != "emergency":
+        journal.append(
+            AlarmRaised(
+                alarm=(ids or _RANDOM_IDS).new(journal.act.moment),
+                alarm_kind=UNGATED_ALARM,
+                text=f"Specimens were taken at {clinic or 'a place not named'} without a "
+                "reservation. Ask a laboratory at once whether it can process them.",
+                about=position,
+            ),
+            cause=position,
+        )
+    return True

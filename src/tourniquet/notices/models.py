@@ -8,8 +8,10 @@ from django.db import models
 class Notice(models.Model):
     """One thing told to one patient.
 
-    `status`: written, sending, delivered, failed_for_now, failed_for_good, call_list (to be told
-    by the practice, by phone), told. `channel`: text, letter, call_list.
+    `status`: written (held until `send_on`), sending, delivered, failed_for_now, failed_for_good,
+    call_list (to be told by the practice, by phone), told, superseded (never sent: a later notice
+    says more). `channel`: text, letter, call_list. `text` is the subject line of a letter, the
+    text message, or the words for the call. `review_on` is the day promised in it.
     """
 
     id = models.TextField(primary_key=True)
@@ -21,6 +23,8 @@ class Notice(models.Model):
     need_id = models.TextField(null=True)
     appointment_id = models.TextField(null=True)
     follows = models.TextField(null=True)
+    review_on = models.DateField(null=True)
+    send_on = models.DateField()
     text = models.TextField()
     registered_organisation = models.TextField()
     written_at = models.DateTimeField()
@@ -33,6 +37,8 @@ class Notice(models.Model):
             models.Index(fields=["status", "written_at"], name="notice_by_status"),
             models.Index(fields=["patient_id", "written_at"], name="notice_by_patient"),
             models.Index(fields=["caused_by"], name="notice_by_cause"),
+            models.Index(fields=["need_id"], name="notice_by_need"),
+            models.Index(fields=["status", "send_on"], name="notice_to_send"),
         ]
 
 

@@ -51,6 +51,7 @@ class PlanLine(models.Model):
     acknowledged_by = models.TextField()
     acknowledged_at = models.DateTimeField(null=True)
     applied = models.BooleanField()
+    skipped = models.TextField()
     requesting_organisation = models.TextField()
     registered_organisation = models.TextField()
     position = models.BigIntegerField()

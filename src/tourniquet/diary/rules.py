@@ -1,0 +1,163 @@
+"""The diary's rules: tubes in text, dates of a need, seats of a session, the gate. Pure.
+
+Invariants:
+- A review day is at most 14 days away.
+- The gate passes nothing that no laboratory can take, no courier can bring in time, or that would
+  be too old when it arrives.
+
+Figures marked "proposed" are not measured and await clinical sign-off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+from functools import lru_cache
+
+REVIEW_DAYS_MOST = 14  # Source: the promise that nobody waits longer to hear; proposed
+REVIEW_DAYS = {"P1": 1, "P2": 2, "P3": 7, "P4": 14, "P5": 14}  # proposed
+STABILITY_MARGIN_HOURS = 1.0  # Source: the planner's interface, "within stability_hours less one"
+BOOK_AHEAD_DAYS = 28  # how far ahead appointments are made
+URGENT = frozenset({"P1", "P2"})
+
+Tubes = tuple[tuple[str, int], ...]
+
+
+@lru_cache(maxsize=4096)
+def parse_tubes(text: str) -> Tubes:
+    """Read `chemistry=1;haematology=2`. Empty text is no tubes."""
+    pairs = (part.split("=", 1) for part in text.split(";") if part)
+    return tuple((name, int(count)) for name, count in pairs)
+
+
+def format_tubes(tubes: Mapping[str, int]) -> str:
+    """Write tubes as text, disciplines in order, none with nought."""
+    return ";".join(f"{name}={count}" for name, count in sorted(tubes.items()) if count)
+
+
+def choose_review_day(priority: str, *, today: date, released: date) -> date:
+    """The day by which a patient without a date hears: sooner for the urgent, never past 14 days.
+
+    A need that nobody wants before `released` is looked at before then, and at the latest so.
+    """
+    del released  # kept in the signature: who waits for a later day hears no later than others
+    days = min(REVIEW_DAYS.get(priority, REVIEW_DAYS_MOST), REVIEW_DAYS_MOST)
+    return today + timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A session as the seats need it."""
+
+    id: str
+    clinic: str
+    day: date
+    starts_at: time
+    minutes_each: int
+    seats: int
+
+    def seat_time(self, seat: int) -> time:
+        """When the seat's place begins, counted from nought."""
+        minutes = self.starts_at.hour * 60 + self.starts_at.minute + seat * self.minutes_each
+        minutes = min(minutes, 24 * 60 - 1)
+        return time(minutes // 60, minutes % 60)
+
+    def wait_hours(self, at: time) -> float:
+        """Hours from a place's time to the session's end, when the courier leaves."""
+        begins = self.starts_at.hour * 60 + self.starts_at.minute
+        ends = begins + self.seats * self.minutes_each
+        return max(0.0, (ends - (at.hour * 60 + at.minute)) / 60)
+
+
+def choose_seat(
+    hours: Hours, taken: Collection[time], *, wait_hours_most: float, taken_count: int
+) -> time | None:
+    """The earliest free place from which specimens still arrive in time; None where there is none.
+
+    `taken_count` bounds the session where places share a time.
+    """
+    if taken_count >= hours.seats:
+        return None
+    for seat in range(hours.seats):
+        at = hours.seat_time(seat)
+        if at not in taken and hours.wait_hours(at) <= wait_hours_most:
+            return at
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Comer:
+    """An appointment that comes to the gate."""
+
+    appointment: str
+    need: str
+    patient: str
+    clinic: str
+    laboratory: str
+    tubes: Tubes
+    stability_hours: float
+    wait_hours: float
+    priority: str
+    due: date
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The gate's answer to one appointment. `laboratory` is empty where it refused."""
+
+    comer: Comer
+    laboratory: str
+    courier_hours: float
+    reason: str
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether the patient should come."""
+        return bool(self.laboratory)
+
+
+@dataclass
+class Left:
+    """What laboratories can still take on one day, by (laboratory, discipline)."""
+
+    tubes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def fits(self, laboratory: str, tubes: Tubes) -> bool:
+        """Whether the laboratory can take these tubes in every discipline."""
+        return all(self.tubes.get((laboratory, name), 0) >= count for name, count in tubes)
+
+    def take(self, laboratory: str, tubes: Tubes) -> None:
+        """Take them."""
+        for name, count in tubes:
+            self.tubes[laboratory, name] = self.tubes.get((laboratory, name), 0) - count
+
+
+def pass_gate(
+    comers: Iterable[Comer],
+    left: Left,
+    couriers: Mapping[str, Sequence[tuple[float, str]]],
+) -> list[Passed]:
+    """Reserve for each appointment, the urgent first, its own laboratory before others.
+
+    `couriers` lists (hours, laboratory) of each clinic, the quickest first. `left` is used up.
+    """
+    out = []
+    for comer in sorted(comers, key=lambda c: (c.priority, c.due, c.appointment)):
+        routes = couriers.get(comer.clinic, ())
+        allowed = comer.stability_hours - STABILITY_MARGIN_HOURS - comer.wait_hours
+        in_time = [(hours, code) for hours, code in routes if hours <= allowed]
+        in_time.sort(key=lambda route: route[1] != comer.laboratory)
+        found = next(((h, code) for h, code in in_time if left.fits(code, comer.tubes)), None)
+        if found is not None:
+            left.take(found[1], comer.tubes)
+            out.append(Passed(comer, found[1], found[0], ""))
+        elif not routes:
+            out.append(Passed(comer, "", 0.0, "no courier goes from the clinic"))
+        elif not in_time:
+            out.append(Passed(comer, "", routes[0][0], "specimens would be too old on arrival"))
+        else:
+            out.append(
+                Passed(comer, "", in_time[0][0], "no laboratory can take the specimens today")
+            )
+    return out
