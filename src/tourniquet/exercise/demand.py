@@ -323,9 +323,8 @@ def _assemble(
     wait = np.array([reason.harm.escalates_after_days for reason in reasons])[kind]
     tubes = np.array([[reason.tubes_in(d) for d in DISCIPLINES] for reason in reasons])
     zone = table.zone[person]
-    clinic, booked = _book(
-        scenario, make_seats(scenario, catalogue, region, len(table)), region, due, released, zone
-    )
+    seats = make_seats(scenario, catalogue, region, len(table))
+    clinic, booked = _book(scenario, seats, region, due=due, released=released, zone=zone)
     return Needs(
         indications=reasons,
         indication=kind.astype(np.int16),
@@ -353,6 +352,7 @@ def _book(
     scenario: Scenario,
     seats: Seats,
     region: Region,
+    *,
     due: NDArray[np.int64],
     released: NDArray[np.int64],
     zone: NDArray[np.int16],
