@@ -1,0 +1,255 @@
+"""Plan a region: from a problem to a decision, a day and a reason for every need.
+
+1. Turn the problem into arrays and classes of interchangeable needs (`network`).
+2. Ask HiGHS for prices on capacity, and for counts where the problem is small (`programme`).
+3. Place single needs by those prices, never beyond a seat or a tube (`placement`).
+4. Make the prices better with all needs at once (`ascent`), and place again.
+5. Improve the best placement; then, without more harm, serve more, keep bookings, serve earlier.
+6. Prove the lower bound from the best prices, in whole numbers (`bound`).
+7. Say why, need by need (`reasons`).
+
+Invariants:
+- Pure and deterministic: the same problem and seed give the same plan; no clock, no hash order.
+- Every plan is feasible, and 0 <= lower_bound <= harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tourniquet.triage import ascent, programme, rules
+from tourniquet.triage.bound import Prices, prove_bound
+from tourniquet.triage.network import Array, Network, build_network
+from tourniquet.triage.placement import NOWHERE, Placement
+from tourniquet.triage.problem import (
+    BOOK,
+    DEFER,
+    KEEP,
+    MOVE,
+    Decision,
+    Plan,
+    Problem,
+    Summary,
+)
+from tourniquet.triage.reasons import Reasons
+
+ASCENT_WORK = 60_000_000  # cells of (class, day) looked at in one ascent
+ASCENT_STEPS_MAX = 60
+TIE_SHARE = 1e-7  # priced costs closer than this part of the worst harm are equal
+ORDERS = ("rent", "stake", "density")
+ORDERS_TRIED_MAX_NEEDS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    harm: int
+    served: int
+    placement: Placement
+
+
+def solve(problem: Problem, *, seed: int = 0) -> Plan:
+    """Plan `problem`. Expects a consistent problem, as `reading.read_problem` gives."""
+    network = build_network(problem)
+    placement, bound = _plan_network(network, seed=seed)
+    assert bound <= placement.total_harm()
+    return _write_plan(problem, network, placement, bound)
+
+
+def _plan_network(network: Network, *, seed: int) -> tuple[Placement, int]:
+    if network.need_count == 0 or not network.links.size:
+        return Placement(network), prove_bound(network, _no_prices(network))
+    columns = programme.count_columns(network)
+    prices: list[Prices] = [_no_prices(network)]
+    found: list[Placement] = []
+    if columns <= programme.EXACT_COLUMNS_MAX:
+        solution = programme.solve_exact(
+            network, as_integers=columns <= programme.INTEGER_COLUMNS_MAX, seed=seed
+        )
+        prices.append(solution.prices)
+        found.append(_place_counts(network, solution))
+    else:
+        prices.append(programme.solve_pooled(network, seed=seed))
+    found.extend(_place_by_prices(network, prices[-1]))
+    best = _choose(found)
+    bounds = [prove_bound(network, each) for each in prices]
+    if best.harm > max(bounds):
+        steps = min(ASCENT_STEPS_MAX, ASCENT_WORK // (len(network.classes) * network.days + 1))
+        better, _ = ascent.ascend(
+            network, prices[bounds.index(max(bounds))], target=float(best.harm), steps=steps
+        )
+        bounds.append(prove_bound(network, better))
+        best = _choose([best.placement, *_place_by_prices(network, better)])
+        best.placement.improve()
+    best.placement.prefer()
+    return best.placement, min(max(bounds), best.placement.total_harm())
+
+
+def _no_prices(network: Network) -> Prices:
+    return Prices(tubes=np.zeros(network.capacity.shape), seats=np.zeros(network.seats.shape))
+
+
+def _choose(placements: list[Placement]) -> _Candidate:
+    """Choose the placement of least harm, then most served, then first."""
+    candidates = [
+        _Candidate(each.total_harm(), sum(day != NOWHERE for day in each.day), each)
+        for each in placements
+    ]
+    return min(candidates, key=lambda each: (each.harm, -each.served))
+
+
+def _new_placement(network: Network, prices: Prices) -> Placement:
+    return Placement(
+        network,
+        seat_prices=prices.seats.tolist() if prices.seats.any() else None,
+        lab_prices=prices.tubes.transpose(0, 2, 1).tolist() if prices.tubes.any() else None,
+    )
+
+
+def _place_counts(network: Network, solution: programme.Solution) -> Placement:
+    """Place as many of each class as the programme says, then the rest by its prices."""
+    placement = _new_placement(network, solution.prices)
+    assert solution.columns is not None
+    assert solution.counts is not None
+    counts = np.floor(solution.counts + 1e-6).astype(int)
+    members: list[list[int]] = [[] for _ in range(len(network.classes))]
+    for need in range(network.need_count - 1, -1, -1):
+        members[network.class_of[need]].append(need)
+    columns = solution.columns
+    for at in np.flatnonzero(counts).tolist():
+        waiting = members[columns.class_at[at]]
+        clinic, lab, day = int(columns.clinic[at]), int(columns.lab[at]), int(columns.day[at])
+        wanted = min(int(counts[at]), len(waiting))
+        booked = [
+            need
+            for need in waiting
+            if network.booked_day[need] == day and network.booked_clinic[need] == clinic
+        ]
+        chosen = (booked + [need for need in reversed(waiting) if need not in booked])[:wanted]
+        for need in chosen:
+            if placement.fits(need, clinic, lab, day):
+                placement.put(need, clinic, lab, day)
+                waiting.remove(need)
+    service = ascent.quote_classes(network, solution.prices)
+    _place_rest(network, placement, service, order="rent")
+    return placement
+
+
+def _place_by_prices(network: Network, prices: Prices) -> list[Placement]:
+    service = ascent.quote_classes(network, prices)
+    orders = ORDERS if network.need_count <= ORDERS_TRIED_MAX_NEEDS else ORDERS[:1]
+    placements = []
+    for order in orders:
+        placement = _new_placement(network, prices)
+        _place_rest(network, placement, service, order=order)
+        placements.append(placement)
+    return placements
+
+
+def _place_rest(network: Network, placement: Placement, service: Array, *, order: str) -> None:
+    """Place whoever is nowhere: those who gain most first, each on its cheapest day with room."""
+    rows = network.classes
+    curve = network.harm.astype(float)[rows[:, 2]]
+    tie = TIE_SHARE * max(float(curve.max(initial=0.0)), 1.0)
+    cost = curve[:, :-1] + service
+    cost[np.arange(network.days)[None, :] < rows[:, 3, None]] = np.inf
+    best = cost.min(axis=1)
+    ranked = np.round(cost / tie) if tie > 0 else cost
+    days = np.argsort(ranked, axis=1, kind="stable")
+    worth = (np.take_along_axis(cost, days, axis=1) <= curve[:, -1:] + tie).sum(axis=1)
+    score = _score(order, curve, best, network)
+    class_of = network.class_of
+    sequence = np.lexsort((np.arange(network.need_count), -score[class_of])).tolist()
+    day_lists: list[list[int]] = days.tolist()
+    worth_list: list[int] = worth.tolist()
+    ranked_lists: list[list[float]] = ranked.tolist()
+    class_list: list[int] = class_of.tolist()
+    left: list[int] = []
+    for need in sequence:
+        if placement.day[need] != NOWHERE:
+            continue
+        at = class_list[need]
+        wanted = day_lists[at][: worth_list[at]]
+        if not _place_one(placement, need, wanted, ranked_lists[at]):
+            left.append(need)
+    for need in left:  # whoever the prices would leave out takes what is left over
+        for day in range(placement.first_day[need], network.days):
+            place = placement.find_place(need, day)
+            if place is not None:
+                placement.put(need, place[0], place[1], day)
+                break
+
+
+def _place_one(placement: Placement, need: int, wanted: list[int], ranked: list[float]) -> bool:
+    """Place a need on the first of the wanted days with room, as booked where that is as good."""
+    booked = placement.booked_day[need]
+    for day in wanted:
+        if booked != NOWHERE and ranked[booked] <= ranked[day]:
+            clinic = placement.booked_clinic[need]
+            if booked >= placement.first_day[need]:
+                lab = placement.find_clinic_place(need, clinic, booked)
+                if lab is not None:
+                    placement.put(need, clinic, lab, booked)
+                    return True
+            booked = NOWHERE
+        place = placement.find_place(need, day)
+        if place is not None:
+            placement.put(need, place[0], place[1], day)
+            return True
+    return False
+
+
+def _score(order: str, curve: Array, best: Array, network: Network) -> Array:
+    unserved = curve[:, -1]
+    rent = np.where(np.isfinite(best), unserved - best, 0.0)
+    if order == "stake":
+        return unserved
+    if order == "density":
+        tubes = network.kinds[network.classes[:, 1]].sum(axis=1)
+        return np.asarray(unserved / (1.0 + tubes))
+    return np.asarray(rent)
+
+
+def _write_plan(problem: Problem, network: Network, placement: Placement, bound: int) -> Plan:
+    reasons = Reasons(problem, network, placement)
+    decisions: list[Decision] = []
+    counts = {KEEP: 0, MOVE: 0, BOOK: 0, DEFER: 0}
+    urgent = 0
+    for at, need in enumerate(problem.needs):
+        day = placement.day[at] if placement.day[at] != NOWHERE else None
+        urgent += rules.is_urgent_unserved(need, day)
+        clinic = problem.clinics[placement.clinic[at]].clinic if day is not None else ""
+        lab = problem.labs[placement.lab[at]].lab if day is not None else ""
+        if day is None:
+            word = DEFER
+        elif need.booked_day is None:
+            word = BOOK
+        elif (clinic, day) == (need.booked_clinic, need.booked_day):
+            word = KEEP
+        else:
+            word = MOVE
+        counts[word] += 1
+        decisions.append(
+            Decision(
+                need.need,
+                word,
+                clinic,
+                lab,
+                day,
+                rules.choose_review_day(need, day),
+                reasons.explain(at, word),
+            )
+        )
+    return Plan(
+        decisions=tuple(decisions),
+        summary=Summary(
+            harm=placement.total_harm() * network.unit,
+            lower_bound=bound * network.unit,
+            kept=counts[KEEP],
+            moved=counts[MOVE],
+            booked=counts[BOOK],
+            deferred=counts[DEFER],
+            urgent_unserved=urgent,
+        ),
+    )
