@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 
 from tools import make_docs
@@ -48,5 +49,7 @@ def test_command_helps_with_an_example(name: str) -> None:
         assert text.startswith(f"Usage: {full_name}"), full_name
         assert "Example:" in text, f"{full_name} --help has no example"
         assert f"tourniquet {name}" in text.split("Example:")[1], full_name
+        if not isinstance(command, click.Group):
+            assert "--json" in text, f"{full_name} has no --json"
         seen += 1
     assert seen

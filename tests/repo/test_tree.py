@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
+import tomllib
+from pathlib import Path, PurePosixPath
 
-from tests.repo.tree import ROOT, list_files, list_texts, name_of
+from tests.repo.tree import ROOT, SOURCE, list_files, list_texts, name_of
 from tourniquet.kernel.identifiers import NhsNumber
 
 _MACHINE_PATH = re.compile(
@@ -80,3 +81,19 @@ def test_every_valid_nhs_number_is_from_the_range_for_tests() -> None:
             if number is not None and not number.digits.startswith("999"):
                 found.append(f"{name}:{text.count(chr(10), 0, match.start()) + 1}")
     assert found == []
+
+
+def test_the_package_carries_every_file_below_it() -> None:
+    """A template or a catalogue that is not package data is missing from an installation."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["tourniquet"]
+    endings = {PurePosixPath(pattern).suffix for pattern in patterns if "*" in pattern}
+    names = {pattern for pattern in patterns if "*" not in pattern}
+    left_out = [
+        name_of(path)
+        for path in list_files()
+        if path.is_relative_to(SOURCE)
+        and path.suffix not in {".py", *endings}
+        and path.relative_to(SOURCE).as_posix() not in names
+    ]
+    assert left_out == []
