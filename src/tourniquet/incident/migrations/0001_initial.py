@@ -4,65 +4,65 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Decision',
+            name="Decision",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('incident_id', models.TextField()),
-                ('at', models.DateTimeField()),
-                ('actor', models.TextField()),
-                ('information', models.TextField()),
-                ('risk', models.TextField()),
-                ('powers', models.TextField()),
-                ('options', models.TextField()),
-                ('action', models.TextField()),
-                ('review_at', models.DateTimeField(null=True)),
-                ('position', models.BigIntegerField()),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("incident_id", models.TextField()),
+                ("at", models.DateTimeField()),
+                ("actor", models.TextField()),
+                ("information", models.TextField()),
+                ("risk", models.TextField()),
+                ("powers", models.TextField()),
+                ("options", models.TextField()),
+                ("action", models.TextField()),
+                ("review_at", models.DateTimeField(null=True)),
+                ("position", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='Incident',
+            name="Incident",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('title', models.TextField()),
-                ('level', models.TextField()),
-                ('state', models.TextField()),
-                ('major_incident', models.TextField()),
-                ('exact_location', models.TextField()),
-                ('incident_type', models.TextField()),
-                ('hazards', models.TextField()),
-                ('access', models.TextField()),
-                ('number_and_severity', models.TextField()),
-                ('emergency_services', models.TextField()),
-                ('public_text', models.TextField()),
-                ('declared_at', models.DateTimeField()),
-                ('declared_by', models.TextField()),
-                ('next_update_at', models.DateTimeField(null=True)),
-                ('stood_down_at', models.DateTimeField(null=True)),
-                ('stood_down_by', models.TextField()),
-                ('position', models.BigIntegerField()),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("title", models.TextField()),
+                ("level", models.TextField()),
+                ("state", models.TextField()),
+                ("major_incident", models.TextField()),
+                ("exact_location", models.TextField()),
+                ("incident_type", models.TextField()),
+                ("hazards", models.TextField()),
+                ("access", models.TextField()),
+                ("number_and_severity", models.TextField()),
+                ("emergency_services", models.TextField()),
+                ("public_text", models.TextField()),
+                ("declared_at", models.DateTimeField()),
+                ("declared_by", models.TextField()),
+                ("next_update_at", models.DateTimeField(null=True)),
+                ("stood_down_at", models.DateTimeField(null=True)),
+                ("stood_down_by", models.TextField()),
+                ("position", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='TimelineEvent',
+            name="TimelineEvent",
             fields=[
-                ('position', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('incident_id', models.TextField()),
-                ('at', models.DateTimeField()),
-                ('actor', models.TextField()),
-                ('kind', models.TextField()),
-                ('text', models.TextField()),
-                ('about', models.TextField()),
+                ("position", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("incident_id", models.TextField()),
+                ("at", models.DateTimeField()),
+                ("actor", models.TextField()),
+                ("kind", models.TextField()),
+                ("text", models.TextField()),
+                ("about", models.TextField()),
             ],
             options={
-                'indexes': [models.Index(fields=['incident_id', 'position'], name='timeline_of_incident')],
+                "indexes": [
+                    models.Index(fields=["incident_id", "position"], name="timeline_of_incident")
+                ],
             },
         ),
     ]
