@@ -18,9 +18,14 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.support import page_samples  # noqa: E402  # after the path is set
+from tourniquet.web.charts import bar, line, step  # noqa: E402
 from tourniquet.web.jinja import build_environment  # noqa: E402
 
 STATIC = ROOT / "src" / "tourniquet" / "web" / "static"
+CHARTS = (
+    '{% extends "base.html" %}{% block content %}<h1 class="nhsuk-heading-l">Charts</h1>'
+    "{% for chart in charts %}{{ chart }}{% endfor %}{% endblock %}"
+)
 SIZES = {"wide": (1280, 1600), "narrow": (375, 1600)}
 
 
@@ -33,6 +38,11 @@ def render_all(out: Path) -> dict[str, Path]:
         files[name] = out / f"{name}.html"
         text = environment.get_template(template).render(shell=shell, page=page)
         files[name].write_text(text, "utf-8")
+    charts = [draw(page_samples.CHART) for draw in (line, step, bar)]
+    files["charts"] = out / "charts.html"
+    shell = page_samples.shell_for("Charts", "")
+    template = environment.from_string(CHARTS)
+    files["charts"].write_text(template.render(shell=shell, charts=charts), "utf-8")
     return files
 
 

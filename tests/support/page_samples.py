@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 from tourniquet.notices import rendering, status_page
-from tourniquet.web import addresses
+from tourniquet.web import addresses, charts
 from tourniquet.web.presenters import (
     diary,
     entry,
@@ -36,6 +36,19 @@ TESTS = (
     ("CKD", "Kidney monitoring", "P4"), ("A1C-M", "HbA1c monitoring", "P4"),
     ("INR-U", "Warfarin, unstable", "P2"), ("VITD", "Vitamin D", "P5"),
 )  # fmt: skip
+CHART = charts.Chart(
+    "capacity",
+    "Laboratory capacity, share of normal",
+    "Capacity falls to 4% in week 1 and is back to normal in week 12.",
+    tuple(str(week) for week in range(1, 17)),
+    (
+        charts.Series(
+            "Declared", (4, 10, 25, 40, 54, 54, 60, 70, 75, 80, 85, 100, 105, 110, 110, 110)
+        ),
+        charts.Series("Used", (4, 9, None, 38, 50, 50, 55, 66, 70, 77, 80, 92, 95, 99, 90, 88)),
+    ),
+    unit="%",
+)
 EXERCISE = shell.ExerciseMark(NOW, "June 2024, day 10")
 INCIDENT = shell.IncidentMark(
     "3", "Pathology provider attacked", datetime(2024, 6, 3, 7, 10, tzinfo=UTC)
@@ -83,7 +96,8 @@ def home_page() -> home.HomePage:
     )  # fmt: skip
     now = home.IncidentNow(
         "Pathology provider attacked", "3", INCIDENT.since, 10, NOW + timedelta(hours=2),
-        False, "12 to 25 June, adopted 08:40", addresses.plan("k7"),
+        update_overdue=False, plan_words="12 to 25 June, adopted 08:40",
+        plan_href=addresses.plan("k7"),
     )  # fmt: skip
     return home.HomePage(NOW, now, counts.tiles(("1 d 3 h", "52 min")), rows, lately)
 
@@ -154,8 +168,7 @@ def change_row(n: int) -> plan.ChangeRow:
     )
     after = plan.Place(TODAY + timedelta(days=3 + n % 20), CLINICS[(n + 1) % 3])
     reasons = (
-        "Chemistry is at 25% until 24 June; waiting is safe until 9 July. Moved to the first day "
-        "with room at the nearest clinic.",
+        "Chemistry is at 25% until 24 June; waiting is safe until 9 July. First day with room.",
         "Waiting is safe until 20 August. No room before; you hear by 24 June.",
         "Keeps its place: the test is urgent and the laboratory has room.",
         "First date: the nearest clinic had a seat left.",
@@ -218,7 +231,9 @@ def search_page() -> patients.SearchPage:
             "FM"[n % 2], person(n).nhs_number, f"RJ1 {1234567 + n}", PRACTICES[n % 3], n % 7 == 3,
         ) for n in range(12)
     )  # fmt: skip
-    return patients.SearchPage(shell.Form({"family": "jones", "born": "1945"}), True, rows, True)
+    return patients.SearchPage(
+        shell.Form({"family": "jones", "born": "1945"}), searched=True, rows=rows, more=True
+    )
 
 
 def banner() -> patients.Banner:
@@ -245,7 +260,7 @@ def reports() -> tuple[patients.ReportCard, ...]:
         for name, value, unit, limits, flag in (
             ("Haemoglobin", "96", "g/L", "115 to 165", "L"), ("White cells", "7.2", "10⁹/L",
             "4.0 to 11.0", ""), ("Platelets", "212", "10⁹/L", "150 to 400", ""),
-            ("MCV", "79", "fL", "80 to 100", "L"), ("Neutrophils", "4.4", "10⁹/L", "2.0 to 7.5", ""))
+            ("MCV", "79", "fL", "80 to 100", "L"), ("Neutrophils", "4.4", "10⁹/L", "2 to 7.5", ""))
     )  # fmt: skip
     return (
         patients.ReportCard("r1", "Urea and electrolytes", "Hub laboratory", "Dr Cole, Elm Court",
@@ -261,11 +276,13 @@ def reports() -> tuple[patients.ReportCard, ...]:
 
 def patient_page() -> patients.PatientPage:
     steps = (
-        patients.SpecimenStep("Taken", NOW - timedelta(hours=9), CLINICS[0], True),
-        patients.SpecimenStep("Collected by courier", NOW - timedelta(hours=7), "Van 12", True),
-        patients.SpecimenStep("Arrived", NOW - timedelta(hours=6), "Hub laboratory", True),
-        patients.SpecimenStep("Analysed", None, "", False),
-        patients.SpecimenStep("Result sent", None, "", False),
+        patients.SpecimenStep("Taken", NOW - timedelta(hours=9), CLINICS[0], done=True),
+        patients.SpecimenStep(
+            "Collected by courier", NOW - timedelta(hours=7), "Van 12", done=True
+        ),
+        patients.SpecimenStep("Arrived", NOW - timedelta(hours=6), "Hub laboratory", done=True),
+        patients.SpecimenStep("Analysed", None, "", done=False),
+        patients.SpecimenStep("Result sent", None, "", done=False),
     )
     late = (*steps[:2], replace(steps[2], trouble=True, done=False, label="Arrived too late"))
     return patients.PatientPage(
@@ -397,7 +414,7 @@ def diary_page() -> diary.DiaryPage:
             date(1950 + n % 50, 1 + n % 12, 9) if n % 9 else None, TESTS[n % 6][1], TESTS[n % 6][2],
             "1 SST, 1 EDTA", "Hub laboratory",
             ("taken", "taken", "arrived", "booked", "missed")[min(n // 9, 4)],
-            "The laboratory can take it" if n != 20 else "No courier reaches the laboratory in time",
+            "The laboratory can take it" if n != 20 else "No courier in time",
             n != 20,
         ) for n in range(46)
     )  # fmt: skip
@@ -482,7 +499,7 @@ def pages() -> dict[str, tuple[str, shell.Shell, object]]:
             shell_for("Patient", "patients", **bare),
             blank_patient_page(),
         ),
-        "critical": ("worklists/critical.html", shell_for("Worklist", "worklists"), critical_page()),
+        "critical": ("worklists/critical.html", shell_for("Calls", "worklists"), critical_page()),
         "provisional": (
             "worklists/provisional.html",
             shell_for("Worklist", "worklists"),
