@@ -177,7 +177,7 @@ def carried(exact: NDArray[np.float64]) -> Ints:
     """
     start = (np.arange(exact.shape[0]) * 0.618034 + 0.5) % 1
     total = np.floor(np.cumsum(exact, axis=2) + start[:, None, None] + 1e-9)
-    before = np.floor(np.broadcast_to(start[:, None, None] + 1e-9, total.shape[:2] + (1,)))
+    before = np.floor(np.broadcast_to(start[:, None, None] + 1e-9, (*total.shape[:2], 1)))
     return np.diff(np.concatenate([before, total], axis=2), axis=2).astype(np.int32)
 
 
