@@ -67,11 +67,8 @@ def test_a_lock_left_behind_does_not_stop_the_next_test(databases: Databases) ->
     database = databases.new("postgresql")
     left_behind = psycopg.connect(database.url)
     left_behind.execute("LOCK TABLE record_home IN ACCESS EXCLUSIVE MODE")
-    databases.close()
-    databases._made = 0  # the next test's first database is this one again
-    databases._folder /= "next"
-    databases._folder.mkdir()
-    databases.new("postgresql")
+    databases.start_over()
+    assert databases.new("postgresql").url == database.url
     assert _count_homes() == 0
     with pytest.raises(psycopg.OperationalError):
         left_behind.execute("SELECT 1")

@@ -72,12 +72,14 @@ class Databases:
         self._run = run
         self._folder = folder
         self._patch = patch
-        self._made = 0
+        self._made = 0  # databases in use: names the next one
+        self._homes = 0
 
     def new(self, vendor: Vendor) -> Database:
         """An empty, migrated database that no other one of this test is; Django now uses it."""
         self._made += 1
-        home = self._folder / f"home-{self._made}"
+        self._homes += 1
+        home = self._folder / f"home-{self._homes}"
         home.mkdir(mode=0o700)
         if vendor == "sqlite":
             shutil.copyfile(_sqlite_template(self._run), home / "tourniquet.sqlite3")
@@ -87,6 +89,11 @@ class Databases:
             database = Database("postgresql", _empty_postgresql(self._run, name), home)
         self.use(database)
         return database
+
+    def start_over(self) -> None:
+        """Let `new` hand out again, emptied, what it made so far: for the next generated example."""
+        detach(self._run)
+        self._made = 0
 
     def use(self, database: Database) -> None:
         """Make this database Django's, for every thread, and its home ours."""
