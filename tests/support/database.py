@@ -91,7 +91,7 @@ class Databases:
         return database
 
     def start_over(self) -> None:
-        """Let `new` hand out again, emptied, what it made so far: for the next generated example."""
+        """Let `new` hand out again, emptied, what it made: for the next generated example."""
         detach(self._run)
         self._made = 0
 
