@@ -20,6 +20,8 @@ MAX_POINTS = 400
 WIDTH, HEIGHT = 720, 280
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 16, 44
 DASHES = ("", "8 4", "2 4", "10 3 2 3")
+# Tops whose quarters are round figures; multiplied by a power of ten.
+NICE_FACTORS = (1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0)
 LABELS_AT_MOST = 9
 LABELS_IN_FULL = 16
 
@@ -78,11 +80,11 @@ def spark_bar(share: float | None, *, label: str) -> Markup:
 
 
 def nice_ceiling(value: float) -> float:
-    """The next round number at or above a value: 1, 2, 2.5 or 5 times a power of ten."""
+    """The next round number at or above a value: one whose quarters are round too."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    for factor in (1.0, 2.0, 2.5, 5.0):
+    for factor in NICE_FACTORS:
         if value <= factor * power * (1 + 1e-9):
             return factor * power
     return 10.0 * power
