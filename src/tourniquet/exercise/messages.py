@@ -8,6 +8,7 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -272,3 +273,17 @@ def unprocessed_message(
              "", "", hl7_time(at)]
         )  # fmt: skip
     return control, write(header, rows)
+
+
+_CHECKBOX = re.compile(r'<input[^>]*type="checkbox"[^>]*>')
+_ATTRIBUTE = re.compile(r'(name|value)="([^"]*)"')
+
+
+def checkbox_values(page: str, name: str) -> list[str]:
+    """Values of a page's checkboxes of that name, as a person would tick them all."""
+    values = []
+    for box in _CHECKBOX.findall(page):
+        found = dict(_ATTRIBUTE.findall(box))
+        if found.get("name") == name:
+            values.append(found.get("value", ""))
+    return values

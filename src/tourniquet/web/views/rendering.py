@@ -7,7 +7,7 @@ from django.shortcuts import render as django_render
 
 from tourniquet.directory.queries import names_of
 from tourniquet.directory.roles import Viewer
-from tourniquet.incident.queries import find_current_incident
+from tourniquet.incident.queries import find_running
 from tourniquet.record.home import clock, exercise_name
 from tourniquet.web.access import find_signed_in
 from tourniquet.web.presenters.shell import (
@@ -62,7 +62,7 @@ def _signed_in(viewer: Viewer) -> SignedIn:
 
 
 def _incident_mark() -> IncidentMark | None:
-    incident = find_current_incident()
+    incident = find_running()
     if incident is None:
         return None
     return IncidentMark(incident.level, incident.title, incident.declared_at)

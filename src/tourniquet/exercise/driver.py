@@ -1,0 +1,332 @@
+"""The days of an exercise: what practices, clinics, laboratories, the gateway and the lead do.
+
+A service day, in order:
+1. Early: the laboratories confirm what they can take today; on Mondays the lead declares the
+   weeks to come. On the day of the attack the incident is declared first.
+2. Practices send the day's orders (MLLP), known since the morning.
+3. The lead asks for a plan where one is due, acknowledges what is urgent and unserved, adopts it.
+4. The morning's work: new dates, the gate, notices. The message gateway answers for each.
+5. Clinics read their list and take specimens from those who come and whom the gate passed (MLLP).
+6. Laboratories process what they can in the end, and report (MLLP).
+7. The evening's work: who did not come, follow-ups.
+
+Invariants:
+- The server learns of the truth only by these messages, forms and receipts.
+- What is sent depends on the day and the people, not on the order in which answers arrive.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tourniquet.exercise import messages
+from tourniquet.exercise.demand import Need
+from tourniquet.exercise.gateway import Gateway
+from tourniquet.exercise.partners import Console, MessageSender
+from tourniquet.exercise.world import World
+from tourniquet.kernel.clock import london_time
+from tourniquet.kernel.errors import OperatorError
+from tourniquet.pathology.catalogue import DISCIPLINES, PRIORITIES
+
+FORECAST_WEEKS = 5
+MORNING = (6, 30)
+MIDDAY = (12, 0)
+EVENING = (18, 0)
+LAB_FAILED = "The laboratory failed after the specimen was taken; it could not be processed."
+
+
+@dataclass
+class People:
+    """Who acts at the console in an exercise, each signed in as a named account."""
+
+    lead: Console
+    clinician: Console
+    feed: Console
+    gateway: Console
+    control: Console
+
+
+@dataclass
+class Tally:
+    """What the driver itself saw; the audit compares it with the tables."""
+
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    collected: int = 0
+    overtaken: int = 0
+    missed: int = 0
+    confirmed_by_day: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Specimens taken today."""
+
+    need: Need
+    clinic: str
+    laboratory: str
+    ordinal: int
+
+
+class Driver:
+    """Plays a world against a running server."""
+
+    def __init__(
+        self,
+        world: World,
+        people: People,
+        sender: MessageSender,
+        gateway: Gateway,
+        *,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._world = world
+        self._people = people
+        self._sender = sender
+        self._gateway = gateway
+        self._progress = progress
+        self._visits: dict[int, int] = {}
+        self._laboratory = {lab.code: row for row, lab in enumerate(world.region.laboratories)}
+        self.tally = Tally()
+
+    def run(self) -> None:
+        """Play every day, from the warm-up to the end."""
+        scenario = self._world.scenario
+        for day in range(-scenario.warm_up_days, scenario.days):
+            self._day(day)
+            self._progress(day)
+        self._set_clock(self._at(scenario.days - 1, (19, 0)))
+        self._people.lead.submit(
+            "/incident/stand-down/",
+            {"reason": "Capacity is back and every postponed test has a date."},
+            page="/incident/",
+        )
+
+    # The steps of a day ------------------------------------------------------------------------
+
+    def _day(self, day: int) -> None:
+        scenario = self._world.scenario
+        self._set_clock(self._at(day, MORNING))
+        if day == 0:
+            self._declare_incident()
+        if scenario.is_open(day):
+            self._declare_capacity(day)
+            self._send_orders(day)
+        if day >= 0 and (day % 7 == 0):
+            self._adopt_plan()
+        self._job("morning")
+        self._gateway.deliver(self._people.gateway, self._at(day, (8, 0)))
+        if day >= 0 and day % 7 == 0:
+            self._job("publish")
+        if scenario.is_open(day):
+            self._set_clock(self._at(day, MIDDAY))
+            visits = self._collect(day)
+            self._set_clock(self._at(day, EVENING))
+            self._report(day, visits)
+        self._job("evening")
+
+    def _declare_incident(self) -> None:
+        what = self._world.scenario.declaration
+        self._people.lead.submit(
+            "/incident/declare/",
+            {
+                "title": what.title,
+                "level": "3",
+                "major_incident": what.major_incident,
+                "exact_location": what.exact_location,
+                "incident_type": what.incident_type,
+                "hazards": what.hazards,
+                "access": what.access,
+                "number": what.number_and_severity,
+                "emergency_services": what.emergency_services,
+                "public_text": what.public_text,
+                "next_update_due": "",
+            },
+            page="/incident/",
+        )
+
+    def _declare_capacity(self, day: int) -> None:
+        """Today as confirmed; on Mondays from the attack on, also the weeks to come."""
+        if day < 0:
+            return
+        rows = self._capacity_rows(day, day, flag="confirmed")
+        if day % 7 == 0:
+            rows += self._capacity_rows(day + 1, day + FORECAST_WEEKS * 7, flag="forecast")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("laboratory", "discipline", "day", "tubes", "flag", "source"))
+        writer.writerows(rows)
+        self._people.lead.submit(
+            "/incident/capacity/table/", {"rows": text.getvalue()}, page="/incident/"
+        )
+        self.tally.confirmed_by_day[day] = int(self._world.truth.capacity.confirmed_on(day).sum())
+
+    def _capacity_rows(self, first: int, last: int, *, flag: str) -> list[tuple[object, ...]]:
+        world, capacity = self._world, self._world.truth.capacity
+        rows: list[tuple[object, ...]] = []
+        for day in world.scenario.open_days(first, min(last, world.scenario.days - 1)):
+            week = world.scenario.capacity_week(day)
+            table = (
+                capacity.confirmed_on(day)
+                if flag == "confirmed"
+                else capacity.forecast(known_on=first - 1, day=day)
+            )
+            shown = flag if flag == "confirmed" else week.flag
+            on = world.scenario.date_of(day).isoformat()
+            for row, lab in enumerate(world.region.laboratories):
+                served = {name for name, _ in lab.weights}
+                for column, name in enumerate(DISCIPLINES):
+                    if name in served:
+                        tubes = int(table[row, column])
+                        rows.append((lab.code, name, on, tubes, shown, week.source))
+        return rows
+
+    def _send_orders(self, day: int) -> None:
+        world = self._world
+        if day < 0:
+            return  # orders from before the attack came with the diary's extract
+        at = self._at(day, MORNING)
+        out = []
+        for number in world.needs.by_release_day.get(day, ()):
+            need = world.needs.row(int(number))
+            wanted = world.scenario.date_of(need.due)
+            person = world.person_of(need.number)
+            out.append(
+                messages.order_message(need, person, world.catalogue, at=at, wanted_on=wanted)
+            )
+        self._send(out)
+
+    def _adopt_plan(self) -> None:
+        """The lead asks for a plan; a clinician takes on what is urgent and unserved; adopted."""
+        where = self._people.lead.submit("/plan/propose/", {}, page="/plan/")
+        page = self._people.clinician.get(where).decode()
+        urgent = messages.checkbox_values(page, "need")
+        if urgent:
+            self._people.clinician.submit(f"{where}acknowledge/", {"need": urgent}, page=where)
+        self._people.lead.submit(
+            f"{where}adopt/", {"adopted_by": "Exercise lead", "adopt_note": ""}, page=where
+        )
+
+    def _collect(self, day: int) -> list[Visit]:
+        """Clinics take specimens from those who come and whom the gate passed."""
+        world = self._world
+        on = world.scenario.date_of(day)
+        listed = self._people.feed.get_json(f"/diary/{on.isoformat()}.json")
+        if not isinstance(listed, list):
+            raise OperatorError("The day list is not a list.", where="/diary/")
+        passed = [row for row in listed if row["gate"] == "reserved"]
+        numbers = np.array([_number(row["requisition"]) for row in passed], dtype=np.int64)
+        come = world.truth.attends(world.needs, numbers, day) if len(numbers) else []
+        visits, out = [], []
+        for row, number, comes in zip(passed, numbers, come, strict=True):
+            if not comes:
+                self.tally.missed += 1
+                continue
+            need = world.needs.row(int(number))
+            ordinal = self._visits.get(need.number, 0) + 1
+            self._visits[need.number] = ordinal
+            visit = Visit(need, row["clinic"], row["laboratory"], ordinal)
+            visits.append(visit)
+            out.append(
+                messages.collection_message(
+                    need,
+                    world.person_of(need.number),
+                    world.catalogue,
+                    clinic=visit.clinic,
+                    laboratory=visit.laboratory,
+                    at=self._at(day, (9, 0)) + timedelta(seconds=need.number % 7200),
+                    wanted_on=world.scenario.date_of(need.due),
+                    visit=ordinal,
+                )
+            )
+        self.tally.collected += len(visits)
+        self._send(out)
+        return visits
+
+    def _report(self, day: int, visits: list[Visit]) -> None:
+        """Laboratories process the urgent first, as far as they can in the end, and report."""
+        world = self._world
+        left = world.truth.capacity.actual_on(day).astype(int).copy()
+        out = []
+        for visit in sorted(visits, key=lambda one: (one.need.priority, one.need.number)):
+            row = self._laboratory[visit.laboratory]
+            tubes = [(DISCIPLINES.index(name), count) for name, count in visit.need.tubes]
+            fits = all(left[row, column] >= count for column, count in tubes)
+            if fits:
+                for column, count in tubes:
+                    left[row, column] -= count
+            out.append(self._result(day, visit) if fits else self._unprocessed(day, visit))
+        self._send(out)
+
+    def _result(self, day: int, visit: Visit) -> tuple[str, bytes]:
+        world, need = self._world, visit.need
+        age = int(
+            (world.scenario.starts_on - world.person_of(need.number).birth_date).days / 365.25
+        )
+        by_test: dict[str, list[messages.ResultLine]] = {code: [] for code in need.tests}
+        for value in world.truth.results(need.number, need.indication, age):
+            by_test[value.test].append(
+                messages.ResultLine(
+                    value.code,
+                    value.name,
+                    value.value,
+                    value.unit,
+                    value.reference_range,
+                    value.flag,
+                    numeric=value.number is not None,
+                )
+            )
+        return messages.result_message(
+            need,
+            world.person_of(need.number),
+            world.catalogue,
+            list(by_test.items()),
+            laboratory=visit.laboratory,
+            collected_at=self._at(day, (9, 0)),
+            at=self._at(day, (17, 0)),
+            visit=visit.ordinal,
+        )
+
+    def _unprocessed(self, day: int, visit: Visit) -> tuple[str, bytes]:
+        self.tally.overtaken += 1
+        return messages.unprocessed_message(
+            visit.need,
+            self._world.person_of(visit.need.number),
+            self._world.catalogue,
+            laboratory=visit.laboratory,
+            collected_at=self._at(day, (9, 0)),
+            at=self._at(day, (17, 0)),
+            visit=visit.ordinal,
+            reason=LAB_FAILED,
+        )
+
+    # Tools -------------------------------------------------------------------------------------
+
+    def _at(self, day: int, time: tuple[int, int]) -> datetime:
+        return london_time(self._world.scenario.date_of(day), *time)
+
+    def _set_clock(self, moment: datetime) -> None:
+        self._people.control.post_json("/exercise/clock", {"to": moment.isoformat()})
+
+    def _job(self, name: str) -> None:
+        self._people.control.post_json("/exercise/jobs", {"job": name})
+
+    def _send(self, out: list[tuple[str, bytes]]) -> None:
+        for sent in self._sender.send(out):
+            kept = self.tally.acknowledged if sent.code == "AA" else self.tally.refused
+            kept[sent.control_id] = sent.code
+
+
+def _number(requisition: str) -> int:
+    return int(requisition.removeprefix("EX")) - 1
+
+
+def priority_of(number: int) -> str:
+    """The word for a priority's number."""
+    return PRIORITIES[number - 1]
