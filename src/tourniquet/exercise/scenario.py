@@ -17,6 +17,7 @@ from importlib import resources
 
 from tourniquet.kernel.clock import is_weekday
 from tourniquet.kernel.errors import UserError
+from tourniquet.pathology.catalogue import DISCIPLINES
 
 FLAGS = ("anchor", "interpolated")
 WHO = ("any", "adult", "older", "baby", "woman_18_45", "woman_35_45", "woman_25_64", "man_45")
@@ -115,6 +116,15 @@ class CapacityWeek:
 
 
 @dataclass(frozen=True)
+class DisciplineFloor:
+    """A discipline that never falls below so many per cent of normal."""
+
+    discipline: str
+    percent: float
+    source: str
+
+
+@dataclass(frozen=True)
 class MutualAid:
     """From when the mutual aid laboratories take specimens of which boroughs."""
 
@@ -176,6 +186,7 @@ class Scenario:
     demand: DemandLevel
     competitors: CompetitorTerms
     capacity: tuple[CapacityWeek, ...]
+    discipline_floors: tuple[DisciplineFloor, ...]
     mutual_aid: tuple[MutualAid, ...]
     mix: tuple[MixRow, ...]
     decisions: tuple[DatedText, ...]
@@ -338,6 +349,12 @@ def parse_scenario(text: str, *, file: str) -> Scenario:
         demand=_demand(_table(file, data, "demand")),
         competitors=_competitors(_table(file, data, "competitors")),
         capacity=tuple(_capacity(r) for r in _list(file, data, "capacity")),
+        discipline_floors=tuple(
+            DisciplineFloor(
+                r.text("discipline", DISCIPLINES), r.number("percent", most=100), r.text("source")
+            )
+            for r in _list(file, data, "discipline_floor")
+        ),
         mutual_aid=tuple(
             MutualAid(r.day("from"), r.texts("boroughs"), r.text("source"))
             for r in _list(file, data, "mutual_aid")

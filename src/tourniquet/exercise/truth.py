@@ -230,10 +230,12 @@ def _exact_on(
     if day < min(scenario.day_of(part.starts_on) for part in scenario.mutual_aid):
         aid = 0.0
     helped = {name for lab in region.laboratories if not lab.own for name, _ in lab.weights}
+    floors = {part.discipline: part.percent for part in scenario.discipline_floors}
     table = np.zeros((len(region.laboratories), len(DISCIPLINES)))
     for number, lab in enumerate(region.laboratories):
         for name, weight in lab.weights:
-            part = aid if not lab.own else percent - aid if name in helped else percent
+            level = max(percent, floors.get(name, 0.0))
+            part = aid if not lab.own else level - aid if name in helped else level
             table[number, DISCIPLINES.index(name)] = usual[name] * weight * part / 100
     return table
 
