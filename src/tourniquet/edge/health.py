@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from tourniquet.edge.access import access
+from tourniquet.edge.counters import MLLP, prometheus_lines
 from tourniquet.kernel.errors import TourniquetError
 from tourniquet.record.database import storage_errors
 from tourniquet.record.journal import read_head
@@ -39,4 +40,5 @@ def metrics(http_request: HttpRequest) -> HttpResponse:
         "# TYPE tourniquet_messages_refused gauge",
         f"tourniquet_messages_refused {count_refused_messages()}",
     ]
+    lines += prometheus_lines(MLLP)
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from tourniquet.edge import health
+from tourniquet.edge import day_list, exercise_control, health, public_pages, receipts
+from tourniquet.edge.fhir import views as fhir
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
+    path("status/", public_pages.status_page),
+    path("status/<str:name>", public_pages.status_page),
+    path("fhir/metadata", fhir.metadata),
+    path("fhir/<str:kind>/_search", fhir.search_by_post),
+    path("fhir/<str:kind>", fhir.search_by_get),
+    path("fhir/<str:kind>/<str:id_>", fhir.read),
+    path("fhir/", fhir.elsewhere),
+    path("fhir/<path:rest>", fhir.elsewhere),
+    path("diary/<str:day>.json", day_list.day_list),
+    path("notices/receipts", receipts.receipts),
+    path("exercise/clock", exercise_control.clock_to),
+    path("exercise/jobs", exercise_control.run_job),
 ]

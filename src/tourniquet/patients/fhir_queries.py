@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
+from operator import or_
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -62,29 +64,35 @@ class PatientPage:
     total: int | None
 
 
+def any_of(conditions: Sequence[Q]) -> Q:
+    """One of them holds; there is at least one."""
+    assert conditions, "an empty choice would find everything"
+    return reduce(or_, conditions)
+
+
 def spans(field: str, wanted: Iterable[Span]) -> Q:
     """Any of these stretches of time, for a column."""
-    found = Q(pk__in=[])
+    found = []
     for span in wanted:
         one = Q(**{f"{field}__isnull": False})
         if span.start is not None:
             one &= Q(**{f"{field}__gte": span.start})
         if span.end is not None:
             one &= Q(**{f"{field}__lt": span.end})
-        found |= ~one if span.outside else one
-    return found
+        found.append(~one if span.outside else one)
+    return any_of(found)
 
 
 def _identified(tokens: Iterable[Token]) -> Q:
-    wanted = Q(pk__in=[])
+    wanted = []
     for token in tokens:
         one = ~Q(state="doubtful")
         if token.value:
             one &= Q(value=token.value)
         if token.system is not None:
             one &= Q(system=token.system)
-        wanted |= one
-    return wanted
+        wanted.append(one)
+    return any_of(wanted)
 
 
 def find_ids_by_identifier(viewer: Viewer, tokens: Sequence[Token]) -> frozenset[str]:
@@ -131,10 +139,7 @@ def list_patients(
         else:
             wanted &= Q(Exists(rows))
     for names in search.families:
-        one = Q(pk__in=[])
-        for name in names:
-            one |= Q(family_name__istartswith=name)
-        wanted &= one
+        wanted &= any_of([Q(family_name__istartswith=name) for name in names])
     for days in search.born:
         wanted &= Q(birth_date__in=days)
     for stretch in search.updated:

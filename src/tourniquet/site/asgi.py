@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+
+from tourniquet.site.threads import ThreadedApplication
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tourniquet.site.settings")
-application = get_asgi_application()
+application = ThreadedApplication(get_wsgi_application())

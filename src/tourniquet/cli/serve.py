@@ -1,0 +1,87 @@
+"""`tourniquet serve`: everything in one process, with one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tourniquet.cli import output
+from tourniquet.kernel.errors import OperatorError
+
+
+@click.command(
+    name="serve",
+    epilog=output.example(
+        "tourniquet serve", "tourniquet serve --home /srv/tourniquet --port 8080 --mllp-port 2575"
+    ),
+)
+@output.home_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="HTTP; 0: any."
+)
+@click.option(
+    "--mllp-port",
+    type=click.IntRange(0, 65535),
+    default=2575,
+    show_default=True,
+    help="HL7 v2 over MLLP; 0: any.",
+)
+@click.option(
+    "--migrate",
+    "may_migrate",
+    is_flag=True,
+    help="Bring PostgreSQL's tables up to date first. SQLite's always are.",
+)
+def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migrate: bool) -> None:
+    """Serve the console, the public pages, FHIR and the MLLP listener.
+
+    Prints one line when it is ready. SIGTERM and Ctrl-C stop it in order, within 5 seconds. An
+    embedded database (SQLite) is made and brought up to date by itself; PostgreSQL, which others
+    may share, only with --migrate or `tourniquet migrate`.
+    """
+    output.configure_django(home=home)
+    import asyncio
+
+    from tourniquet.edge.log import log_to_stderr
+    from tourniquet.kernel.settings import home as home_folder
+    from tourniquet.record.home import open_home
+    from tourniquet.site import server
+
+    log_to_stderr()
+    with server.home_lock(home_folder()):
+        _prepare(may_migrate=may_migrate)
+        open_home()
+
+        def ready(addresses: server.Addresses) -> None:
+            shown = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
+            output.say(
+                f"Tourniquet is ready: http://{shown}:{addresses.port}/ (console), "
+                f"MLLP {shown}:{addresses.mllp_port}, home {home_folder()}"
+            )
+            click.get_text_stream("stdout").flush()
+
+        asyncio.run(server.serve(server.Addresses(host, port, mllp_port), ready))
+
+
+def _prepare(*, may_migrate: bool) -> None:
+    """Bring the tables up to date, where that is ours to decide.
+
+    Raises: OperatorError when it is not.
+    """
+    from django.core.management import call_command
+    from django.db import connection
+
+    from tourniquet.cli.migrate import pending_migrations
+
+    names = pending_migrations()
+    if not names:
+        return
+    if connection.vendor == "postgresql" and not may_migrate:
+        raise OperatorError(
+            f"The database's tables are not up to date ({len(names)} migrations are pending).",
+            where="TOURNIQUET_DATABASE_URL",
+            remedy="Run 'tourniquet migrate', or serve with --migrate.",
+        )
+    call_command("migrate", verbosity=0, interactive=False)
