@@ -351,7 +351,7 @@ def parse_scenario(text: str, *, file: str) -> Scenario:
         capacity=tuple(_capacity(r) for r in _list(file, data, "capacity")),
         discipline_floors=tuple(
             DisciplineFloor(
-                r.text("discipline", DISCIPLINES), r.number("percent", most=100), r.text("source")
+                r.text("discipline", DISCIPLINES), r.number("percent", most=200), r.text("source")
             )
             for r in _list(file, data, "discipline_floor")
         ),

@@ -1,57 +1,72 @@
-"""One exercise's world: everything made from scenario, seed and number of people, in one place."""
+"""Everything of one exercise before it begins: scenario, region, people, needs, seats, truth.
+
+world = make_world("june-2024", people=20_000, seed=7)
+world.needs.by_release_day[3]         # numbers of the needs that become known on day 3
+world.needs.row(17)                   # one need as a value
+world.person(world.needs.person[17])  # the person who has it
+world.truth.capacity.confirmed_on(3)  # laboratories by disciplines, that morning
+world.truth.attends(world.needs, numbers, 3)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tourniquet.exercise.demand import Needs, Seats, make_needs, make_seats
-from tourniquet.exercise.people import Columns, Person, columns, person_at
+from tourniquet.exercise.people import Columns, Person, columns, people, person_at
 from tourniquet.exercise.region import ImportedPractice, Region, make_region
 from tourniquet.exercise.scenario import Scenario, load_scenario
 from tourniquet.exercise.truth import Truth, make_truth
+from tourniquet.kernel.errors import UserError
 from tourniquet.pathology.catalogue import Catalogue, load_catalogue
+
+PEOPLE_LEAST, PEOPLE_MOST = 1_000, 2_000_000
 
 
 @dataclass(frozen=True)
 class World:
-    """What there is and what will happen. Only the driver and the scorer know all of it."""
+    """One exercise before it begins."""
 
     scenario: Scenario
-    seed: int
-    people: int
     catalogue: Catalogue
     region: Region
+    seed: int
+    people: int
     table: Columns
     needs: Needs
     seats: Seats
     truth: Truth
 
-    def person_of(self, need: int) -> Person:
-        """The person who has a need."""
-        return person_at(self.region, self.table, int(self.needs.person[need]))
+    def person(self, number: int) -> Person:
+        """One person."""
+        return person_at(self.region, self.table, int(number))
 
-    def ages(self) -> NDArray[np.float64]:
-        """Ages in years on the first day."""
-        return self.table.age_years()
+    def all_people(self) -> Iterator[Person]:
+        """Everybody, streaming."""
+        return people(self.region, self.people, self.seed)
 
 
 def make_world(
-    scenario_name: str, *, seed: int, people: int, practices: tuple[ImportedPractice, ...] = ()
+    scenario_name: str, *, people: int, seed: int, practices: Sequence[ImportedPractice] = ()
 ) -> World:
-    """Make the world. Raises: UserError for a scenario that there is not."""
-    scenario = load_scenario(scenario_name)
-    catalogue = load_catalogue()
+    """Make the world of an exercise.
+
+    Raises: UserError for an unknown scenario or a number of people out of bounds.
+    """
+    if not PEOPLE_LEAST <= people <= PEOPLE_MOST:
+        raise UserError(
+            f"An exercise has from {PEOPLE_LEAST:,} to {PEOPLE_MOST:,} people.", where="--people"
+        )
+    scenario, catalogue = load_scenario(scenario_name), load_catalogue()
     region = make_region(seed, practices=practices)
     table = columns(region, people, seed)
     return World(
         scenario=scenario,
-        seed=seed,
-        people=people,
         catalogue=catalogue,
         region=region,
+        seed=seed,
+        people=people,
         table=table,
         needs=make_needs(scenario, catalogue, region, table, seed),
         seats=make_seats(scenario, catalogue, region, people),
