@@ -112,6 +112,9 @@ class DiagnosticReport(Scoped):
 
     id = models.TextField(primary_key=True)
     version = models.IntegerField()
+    versions = models.IntegerField()
+    ordinal = models.IntegerField()
+    content = models.TextField()
     service_request_id = models.TextField(null=True)
     specimen_id = models.TextField(null=True)
     requisition = models.TextField()
@@ -146,7 +149,7 @@ class ReportVersion(models.Model):
     issued_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField()
     conclusion = models.TextField()
-    content = models.CharField(max_length=64)
+    content = models.TextField()
     position = models.BigIntegerField()
 
 

@@ -33,7 +33,7 @@ class Patient(models.Model):
     sensitive = models.BooleanField()
     unsafe_contact = models.BooleanField()
     why_provisional = models.TextField()
-    fingerprint = models.CharField(max_length=64)
+    fingerprint = models.TextField()
     registered_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     position = models.BigIntegerField()

@@ -162,14 +162,8 @@ def _nhs_number(text: str) -> SentIdentifier:
 
 
 def _read_cx(repetition: Repetition, facility: str, *, where: str) -> SentIdentifier | None:
-    parts = repetition.raw.split("^") if "^" in repetition.raw else None
-    if parts is not None and len(parts) <= 5 and not _odd(repetition.raw):
-        # Plain components, the usual case: no need to ask for each.
-        parts += [""] * (5 - len(parts))
-        value, authority, kind, oid = parts[0], parts[3], parts[4], ""
-    else:
-        value, kind = repetition.value(1), repetition.value(5)
-        authority, oid = repetition.value(4), repetition.value(4, 2)
+    value, kind = repetition.value(1), repetition.value(5)
+    authority, oid = repetition.value(4), repetition.value(4, 2)
     value = value.strip()
     if not value:
         return None
@@ -179,10 +173,6 @@ def _read_cx(repetition: Repetition, facility: str, *, where: str) -> SentIdenti
     return SentIdentifier(
         fit(authority or oid or facility or "?", 100, where), fit(value, 100, where), kind[:20]
     )
-
-
-def _odd(raw: str) -> bool:
-    return "&" in raw or "\\" in raw or '"' in raw
 
 
 def _read_external(repetition: Repetition, facility: str, *, where: str) -> SentIdentifier | None:

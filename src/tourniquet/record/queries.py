@@ -71,7 +71,9 @@ def list_earlier(
     out: dict[tuple[str, str], list[EarlierMessage]] = {}
     rows = (
         Message.objects.filter(
-            control_id__in={control_id for _, control_id in keys}, received_at__gte=since
+            sender__in={sender for sender, _ in keys},
+            control_id__in={control_id for _, control_id in keys},
+            received_at__gte=since,
         )
         .order_by("-position")
         .values_list("sender", "control_id", "position", "digest", "code", "attempts", "reason")

@@ -1,0 +1,267 @@
+"""A report comes in (ORU).
+
+1. Find out who it is about; an unknown person becomes provisional.
+2. Decide for each OBR: new, repeat, amendment, late, withdrawn, or another person's number.
+3. Link it with the request that it answers.
+4. File the versions, complete the requests, open a call for each critical value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+
+from tourniquet.flows.intake import Desk, Origin
+from tourniquet.kernel.clock import service_day
+from tourniquet.pathology.catalogue import CriticalLimit, load_catalogue
+from tourniquet.pathology.entries import (
+    CallOpened,
+    OrderChanged,
+    Organisations,
+    ReportFact,
+    ReportFiled,
+    ReportMoved,
+    RequestChange,
+)
+from tourniquet.pathology.reading import PatientReports, ReportDraft
+from tourniquet.pathology.rules import (
+    CALL_WITHIN,
+    REPEAT,
+    Decision,
+    KnownReport,
+    age_on,
+    carry_over,
+    critical_tables,
+    decide,
+    find_critical_values,
+)
+from tourniquet.pathology.shelf import KnownRequest, known_of, list_called_values, read_lines
+from tourniquet.patients.rules import Known
+from tourniquet.record.entries import AlarmRaised
+from tourniquet.record.journal import Writer
+
+_SETTLED = frozenset({"final", "amended", "corrected"})
+_OPEN_REQUEST = frozenset({"active", "on-hold"})
+
+
+@lru_cache(maxsize=1)
+def _limits() -> tuple[dict[str, list[CriticalLimit]], dict[str, str]]:
+    return critical_tables(load_catalogue())
+
+
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    fact: ReportFact
+    known: KnownReport | None
+    request: KnownRequest | None
+
+
+def receive_report(
+    journal: Writer, desk: Desk, run: PatientReports, origin: Origin, patient: Known
+) -> None:
+    """File the reports about one person; the message is kept already."""
+    filed: list[_Filed] = []
+    for draft in run.reports:
+        one = _decide(journal, desk, draft, origin, patient)
+        if one is not None:
+            filed.append(one)
+            shown = known_of(one.fact, patient.id)
+            if not one.fact.current and one.known is not None:
+                shown = replace(one.known, versions=one.fact.version)
+            desk.shelf.put_report(origin.sender, shown)
+    if not filed:
+        return
+    performing = run.reports[0].performing or desk.laboratory
+    position = journal.append(
+        ReportFiled(
+            sender=origin.sender,
+            performing=performing,
+            registered=patient.registered_organisation,
+            reports=tuple([one.fact for one in filed]),
+        ),
+        subject=patient.id,
+        cause=origin.position,
+        act=origin.act,
+    )
+    _complete_requests(journal, desk, filed, patient, position, origin)
+    for one in filed:
+        _call(journal, desk, one, patient, position, origin, performing)
+
+
+def _decide(
+    journal: Writer, desk: Desk, draft: ReportDraft, origin: Origin, patient: Known
+) -> _Filed | None:
+    """What becomes of one OBR; None where it changes nothing."""
+    candidates = desk.shelf.find_reports(origin.sender, draft)
+    mine = [known for known in candidates if known.patient_id == patient.id]
+    known = mine[-1] if mine else None
+    decision = decide(
+        known, status=draft.status, content=draft.content, issued_at=draft.issued_at
+    )
+    if decision.change == REPEAT:
+        return None
+    others = [
+        other
+        for other in candidates
+        if other not in mine and other.status != "entered-in-error"
+    ]
+    for other in others:
+        _other_person(journal, desk, other, draft, origin)
+    request = desk.shelf.find_request(draft, patient.id)
+    return _Filed(_fact(desk, draft, decision, known, request, origin), known, request)
+
+
+def _other_person(
+    journal: Writer, desk: Desk, other: KnownReport, draft: ReportDraft, origin: Origin
+) -> None:
+    """The same report number was known for somebody else."""
+    if draft.status == "corrected":
+        journal.append(
+            ReportMoved(
+                report=other.id,
+                version=other.versions + 1,
+                reason="The laboratory corrected the patient.",
+            ),
+            subject=other.patient_id,
+            cause=origin.position,
+            act=origin.act,
+        )
+        moved = replace(
+            other, status="entered-in-error", version=other.versions + 1,
+            versions=other.versions + 1, content="",
+        )  # fmt: skip
+        desk.shelf.put_report(origin.sender, moved)
+        return
+    journal.append(
+        AlarmRaised(
+            alarm=desk.ids.new(origin.act.moment),
+            alarm_kind="report-number-of-two",
+            text="One report number of a laboratory was sent for two people. Both reports are "
+            "shown. Ask the laboratory whose result it is.",
+            about=origin.position,
+        ),
+        cause=origin.position,
+        act=origin.act,
+    )
+
+
+def _fact(
+    desk: Desk,
+    draft: ReportDraft,
+    decision: Decision,
+    known: KnownReport | None,
+    request: KnownRequest | None,
+    origin: Origin,
+) -> ReportFact:
+    lines = draft.observations
+    if known is not None and decision.current and decision.change in ("amended", "corrected"):
+        lines = carry_over(lines, read_lines(known.id, known.version))
+    return ReportFact(
+        id=known.id if known else desk.ids.new(origin.act.moment),
+        version=decision.version,
+        code=draft.code.code,
+        code_system=draft.code.system,
+        code_display=draft.code.display,
+        status=decision.status,
+        change=decision.change,
+        content=draft.content,
+        current=decision.current,
+        ordinal=draft.ordinal,
+        service_request_id=request.id if request else known.service_request_id if known else None,
+        specimen_id=known.specimen_id if known else None,
+        requisition=draft.requisition or (request.requisition if request else ""),
+        placer_number=draft.placer_number,
+        filler_number=draft.filler_number,
+        effective_at=draft.effective_at,
+        issued_at=draft.issued_at,
+        conclusion=draft.conclusion,
+        requesting=(request.requesting if request else "") or draft.requesting,
+        observations=lines,
+    )
+
+
+def _complete_requests(
+    journal: Writer,
+    desk: Desk,
+    filed: list[_Filed],
+    patient: Known,
+    position: int,
+    origin: Origin,
+) -> None:
+    done = {
+        one.request.id: one.request
+        for one in filed
+        if one.request is not None
+        and one.fact.current
+        and one.fact.status in _SETTLED
+        and one.request.status in _OPEN_REQUEST
+    }
+    if not done:
+        return
+    journal.append(
+        OrderChanged(
+            changes=tuple(RequestChange(id=key, status="completed") for key in done),
+            reason="reported",
+        ),
+        subject=patient.id,
+        cause=position,
+        act=origin.act,
+    )
+    for request in done.values():
+        desk.shelf.set_request_status(request, "completed")
+
+
+# Critical values ----------------------------------------------------------------------------------
+
+
+def _call(
+    journal: Writer,
+    desk: Desk,
+    one: _Filed,
+    patient: Known,
+    position: int,
+    origin: Origin,
+    performing: str,
+) -> None:
+    """Open a call for each critical value, once for each figure.
+
+    A call for a figure that was since corrected stays open: whoever acted on it must be told.
+    """
+    fact = one.fact
+    if not fact.current:
+        return
+    day = service_day(fact.effective_at or fact.issued_at or origin.act.moment)
+    limits, units = _limits()
+    found = find_critical_values(
+        fact.observations, limits, units, age=age_on(patient.birth_date, day)
+    )
+    if not found:
+        return
+    called = list_called_values(fact.id) if one.known is not None else set()
+    for value in found:
+        if (value.line.code, value.line.value_text) in called:
+            continue
+        journal.append(
+            CallOpened(
+                call=desk.ids.new(origin.act.moment),
+                report=fact.id,
+                version=fact.version,
+                sequence=value.line.sequence,
+                code=value.line.code,
+                display=value.line.code_display,
+                value_text=value.line.value_text,
+                unit=value.line.unit,
+                rule=value.rule,
+                call_by=origin.act.moment + CALL_WITHIN,
+                organisations=Organisations(
+                    requesting=fact.requesting,
+                    performing=performing,
+                    registered=patient.registered_organisation,
+                ),
+            ),
+            subject=patient.id,
+            cause=position,
+            act=origin.act,
+        )
+

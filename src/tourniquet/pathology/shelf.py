@@ -1,0 +1,189 @@
+"""The requests and reports that a group of messages refers to, read at once.
+
+Invariants:
+- Read inside the transaction that decides; what the group files is told to it.
+- Numbers are the sender's: a report is the same one only where the sender is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from tourniquet.pathology.entries import ObservationFact, ReportFact
+from tourniquet.pathology.models import CriticalCall, DiagnosticReport, Observation, ServiceRequest
+from tourniquet.pathology.reading import ReportDraft
+from tourniquet.pathology.rules import KnownReport
+
+_REPORT = (
+    "sender",
+    "id",
+    "patient_id",
+    "version",
+    "versions",
+    "status",
+    "content",
+    "issued_at",
+    "placer_number",
+    "filler_number",
+    "code",
+    "ordinal",
+    "service_request_id",
+    "specimen_id",
+)
+_REQUEST = (
+    "id",
+    "patient_id",
+    "placer_number",
+    "placer_authority",
+    "filler_number",
+    "filler_authority",
+    "requisition",
+    "code",
+    "status",
+    "requesting_organisation",
+    "sender",
+)
+_OBSERVATION = ObservationFact.__struct_fields__
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRequest:
+    """A ServiceRequest in the tables, as far as a decision needs it."""
+
+    id: str
+    patient_id: str
+    placer_number: str
+    placer_authority: str
+    filler_number: str
+    filler_authority: str
+    requisition: str
+    code: str
+    status: str
+    requesting: str
+    sender: str
+
+
+@dataclass
+class Shelf:
+    """Reports and requests by their numbers."""
+
+    reports: dict[tuple[str, str], list[KnownReport]] = field(default_factory=dict)
+    requests: dict[str, list[KnownRequest]] = field(default_factory=dict)
+    requests_by_filler: dict[str, list[KnownRequest]] = field(default_factory=dict)
+
+    def find_reports(self, sender: str, draft: ReportDraft) -> list[KnownReport]:
+        """Reports of this sender with the draft's number, code and place, newest last."""
+        number = draft.filler_number or draft.placer_number
+        if not number:
+            return []
+        return [
+            known
+            for known in self.reports.get((sender, number), ())
+            if known.code == draft.code.code
+            and known.ordinal == draft.ordinal
+            and (not draft.filler_number or known.filler_number == draft.filler_number)
+        ]
+
+    def find_request(self, draft: ReportDraft, patient_id: str) -> KnownRequest | None:
+        """The one request of this patient that the report answers; None where that is not sure."""
+        found = [
+            known
+            for known in self.requests.get(draft.placer_number, ())
+            if known.patient_id == patient_id
+            and (
+                not known.placer_authority
+                or not draft.placer_authority
+                or known.placer_authority == draft.placer_authority
+            )
+        ]
+        if not found and draft.filler_number:
+            found = [
+                known
+                for known in self.requests_by_filler.get(draft.filler_number, ())
+                if known.patient_id == patient_id and known.code == draft.code.code
+            ]
+        if len(found) > 1:
+            same = [known for known in found if known.code == draft.code.code]
+            found = same if len(same) == 1 else []
+        return found[0] if found else None
+
+    def put_report(self, sender: str, known: KnownReport) -> None:
+        """Tell of a report filed in this group."""
+        for number in {known.filler_number, known.placer_number} - {""}:
+            kept = self.reports.setdefault((sender, number), [])
+            kept[:] = [other for other in kept if other.id != known.id]
+            kept.append(known)
+
+    def put_request(self, known: KnownRequest) -> None:
+        """Tell of a request received or changed in this group."""
+        for table, number in (
+            (self.requests, known.placer_number),
+            (self.requests_by_filler, known.filler_number),
+        ):
+            if number:
+                kept = table.setdefault(number, [])
+                kept[:] = [other for other in kept if other.id != known.id]
+                kept.append(known)
+
+    def set_request_status(self, known: KnownRequest, status: str) -> None:
+        """Tell of a request's new status."""
+        self.put_request(replace(known, status=status))
+
+
+def read_shelf(
+    *, senders: Iterable[str], placers: Iterable[str], fillers: Iterable[str]
+) -> Shelf:
+    """Read what has these numbers: four queries at most, however many there are."""
+    shelf = Shelf()
+    placers, fillers = set(placers) - {""}, set(fillers) - {""}
+    reports = DiagnosticReport.objects.filter(sender__in=set(senders))
+    rows = []
+    if fillers:
+        rows += reports.filter(filler_number__in=fillers).order_by("id").values_list(*_REPORT)
+    if placers:
+        rows += reports.filter(placer_number__in=placers).order_by("id").values_list(*_REPORT)
+    for sender, *rest in rows:
+        shelf.put_report(sender, KnownReport(*rest))
+    requests = []
+    if placers:
+        requests += ServiceRequest.objects.filter(placer_number__in=placers).values_list(*_REQUEST)
+    if fillers:
+        requests += ServiceRequest.objects.filter(filler_number__in=fillers).values_list(*_REQUEST)
+    for row in requests:
+        shelf.put_request(KnownRequest(*row))
+    return shelf
+
+
+def read_lines(report_id: str, version: int) -> list[ObservationFact]:
+    """The result lines of one version of a report."""
+    rows = Observation.objects.filter(report_id=report_id, version=version).order_by("sequence")
+    return [
+        ObservationFact(**dict(zip(_OBSERVATION, row, strict=True)))
+        for row in rows.values_list(*_OBSERVATION)
+    ]
+
+
+def list_called_values(report_id: str) -> set[tuple[str, str]]:
+    """Code and value of every call that a report ever opened."""
+    rows = CriticalCall.objects.filter(report_id=report_id)
+    return set(rows.values_list("code", "value_text"))
+
+
+def known_of(fact: ReportFact, patient_id: str) -> KnownReport:
+    """What is known of a report once this version of it is filed."""
+    return KnownReport(
+        fact.id,
+        patient_id,
+        fact.version,
+        fact.version,
+        fact.status,
+        fact.content,
+        fact.issued_at,
+        fact.placer_number,
+        fact.filler_number,
+        fact.code,
+        fact.ordinal,
+        fact.service_request_id,
+        fact.specimen_id,
+    )
