@@ -17,7 +17,9 @@ from tourniquet.notices.rendering import (
     HEADINGS,
     KEPT,
     MOVED,
+    REASONS,
     TEXT_LIMIT,
+    TEXT_LIMITS,
     TURNED_AWAY,
     LetterTo,
     NoticeFacts,
@@ -81,6 +83,14 @@ def test_text_fits_whatever_the_facts(kind: str) -> None:
 def test_words_are_plain(kind: str) -> None:
     assert grade(render_text(bare(kind))) <= GRADE_AT_MOST
     assert grade(render_text(replace(FULL, kind=kind))) <= GRADE_AT_MOST
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS.values()))
+def test_reasons_fit_and_are_plain(reason: str) -> None:
+    assert len(reason) <= TEXT_LIMITS.reason
+    assert reason.isascii()
+    assert grade(reason) <= GRADE_AT_MOST
+    assert reason in render_text(replace(FULL, reason=reason))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -53,6 +53,14 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     EMERGENCY: (),
 }
 DEFAULT_REASON = "A computer attack means that our labs can do fewer tests."
+# Reasons in words for patients. Whoever says that it is safe to wait has a policy that says so.
+REASONS = {
+    "fewer_tests": DEFAULT_REASON,
+    "safe_to_wait": f"{DEFAULT_REASON} Your test can safely wait.",
+    "lab_stopped": "The lab had to stop today. It is not because of you.",
+    "working_again": "Our labs can do more tests again.",
+    "urgent": "Your doctor or nurse needs the result soon.",
+}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Chart:
     labels: tuple[str, ...]
     series: tuple[Series, ...]
     unit: str = ""
+    labels_heading: str = "Item"
 
     def __post_init__(self) -> None:
         if len(self.labels) > MAX_POINTS:
@@ -246,9 +247,9 @@ def _table(chart: Chart) -> Markup:
         '<details class="nhsuk-details tq-chart__table"><summary class="nhsuk-details__summary">'
         '<span class="nhsuk-details__summary-text">Figures as a table</span></summary>'
         '<div class="nhsuk-details__text"><table class="nhsuk-table tq-table"><caption'
-        ' class="nhsuk-u-visually-hidden">{}</caption><thead><tr><th scope="col"></th>{}</tr>'
+        ' class="nhsuk-u-visually-hidden">{}</caption><thead><tr><th scope="col">{}</th>{}</tr>'
         "</thead><tbody>{}</tbody></table></div></details>"
-    ).format(chart.title, head, body)
+    ).format(chart.title, chart.labels_heading, head, body)
 
 
 def _figure(chart: Chart, path_of: Callable[[Sequence[float | None], float], str] | None) -> Markup:
