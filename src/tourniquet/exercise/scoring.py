@@ -50,7 +50,7 @@ class Policies:
     what_happened: Outcome
     strict_priority: Outcome
 
-    def items(self) -> tuple[tuple[str, Outcome], ...]:
+    def pairs(self) -> tuple[tuple[str, Outcome], ...]:
         """Name and outcome, in the scorecard's order."""
         return (
             ("tourniquet", self.tourniquet),
@@ -76,7 +76,7 @@ def harm_until(needs: Needs, served: NDArray[np.int32], *, end: int) -> float:
 def urgent_mask(needs: Needs, policies: Policies, *, days: int) -> NDArray[np.bool_]:
     """Urgent needs whose safe day lies within the exercise, but for those seen in the warm-up."""
     mask = needs.urgent & (needs.safe_until >= 0) & (needs.safe_until < days)
-    for _, outcome in policies.items():
+    for _, outcome in policies.pairs():
         mask &= outcome.served >= 0
     return np.asarray(mask)
 
@@ -95,7 +95,7 @@ def scorecard(
     urgent = urgent_mask(needs, policies, days=scenario.days)
     harm: dict[str, object] = {
         name: round(harm_until(needs, outcome.served, end=end), 3)
-        for name, outcome in policies.items()
+        for name, outcome in policies.pairs()
     }
     harm["lower_bound"] = round(bound.harm, 3)
     ours = policies.tourniquet
@@ -111,20 +111,20 @@ def scorecard(
                 float((outcome.served[urgent] <= needs.safe_until[urgent]).sum()),
                 float(urgent.sum()),
             )
-            for name, outcome in policies.items()
+            for name, outcome in policies.pairs()
         },
         "harm": harm,
         "dated": {
             name: share(
                 float(outcome.dated[outcome.postponed].sum()), float(outcome.postponed.sum())
             )
-            for name, outcome in policies.items()
+            for name, outcome in policies.pairs()
         },
         "unprocessable_specimens": {
-            name: outcome.unprocessable_specimens for name, outcome in policies.items()
+            name: outcome.unprocessable_specimens for name, outcome in policies.pairs()
         },
         "overtaken_specimens": {
-            name: outcome.overtaken_specimens for name, outcome in policies.items()
+            name: outcome.overtaken_specimens for name, outcome in policies.pairs()
         },
         "told": share(float(len(facts.hours_to_tell)), float(facts.people_to_tell)),
         "hours_to_tell_p90": _p90(facts.hours_to_tell),
@@ -135,7 +135,7 @@ def scorecard(
         "replay_equals_tables": facts.replay_equals_tables,
         "alongside": {
             name: _service(outcome, world.people)
-            for name, outcome in policies.items()
+            for name, outcome in policies.pairs()
             if name != "tourniquet"
         },
         "by_priority": _by_priority(world, policies, end=end),
@@ -173,7 +173,7 @@ def _by_priority(world: World, policies: Policies, *, end: int) -> list[dict[str
     for priority in range(1, 6):
         mine = needs.priority == priority
         row: dict[str, object] = {"priority": f"P{priority}", "needs": int(mine.sum())}
-        for name, outcome in policies.items():
+        for name, outcome in policies.pairs():
             harm = harm_of_all(
                 served_on=outcome.served[mine],
                 safe_until=needs.safe_until[mine],
@@ -221,7 +221,7 @@ def _weeks(world: World, policies: Policies, urgent: NDArray[np.bool_]) -> list[
                 "urgent_needs": int(due.sum()),
                 "policies": {
                     name: _week_of(outcome, needs, due=due, days=days)
-                    for name, outcome in policies.items()
+                    for name, outcome in policies.pairs()
                 },
             }
         )
