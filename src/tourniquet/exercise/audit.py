@@ -95,7 +95,7 @@ def audit_needs(world: World) -> Outcome:
     return notes.finish("tourniquet", served, end=end)
 
 
-def _follow(world: World, notes: OutcomeNotes, found: _Standing, day: int, body: Body) -> None:  # noqa: C901, PLR0912 (one branch a kind of entry)
+def _follow(world: World, notes: OutcomeNotes, found: _Standing, day: int, body: Body) -> None:  # noqa: C901 (one branch a kind of entry)
     number = found.number
     if isinstance(body, AppointmentBooked):
         new_day = world.scenario.day_of(body.day)
