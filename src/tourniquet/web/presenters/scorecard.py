@@ -25,7 +25,7 @@ class Comparison:
         """The figures as shown: ours, strict priority's, what happened, the bound."""
         figures = (self.tourniquet, self.strict_priority, self.what_happened)
         shown = [show(value) + (self.unit if value is not None else "") for value in figures]
-        bound = "None known" if self.lower_bound is None else show(self.lower_bound) + self.unit
+        bound = "Not proven" if self.lower_bound is None else show(self.lower_bound) + self.unit
         return shown[0], shown[1], shown[2], bound
 
     @property
