@@ -32,9 +32,7 @@ def merge_patients(
     """Append the three entries. Both patients are known, different, and not merged themselves."""
     journal.flush()
     have = read_identifiers(stays)
-    has_number = any(
-        system == NHS and fact.state == CURRENT for (system, _), fact in have.items()
-    )
+    has_number = any(system == NHS and fact.state == CURRENT for (system, _), fact in have.items())
     taken: list[IdentifierFact] = []
     for key, fact in read_identifiers(gone).items():
         if key in have:
@@ -50,7 +48,9 @@ def merge_patients(
         cause=cause,
         act=act,
     )
-    journal.append(PatientMerged(into=stays, comment=comment), subject=gone, cause=absorbed, act=act)
+    journal.append(
+        PatientMerged(into=stays, comment=comment), subject=gone, cause=absorbed, act=act
+    )
     journal.append(HistoryMoved(into=stays), subject=gone, cause=absorbed, act=act)
     journal.flush()
     index.known.pop(gone, None)
@@ -58,5 +58,9 @@ def merge_patients(
     index.read_patients([gone, stays])
     index.hold(
         stays,
-        [SentIdentifier(f.system, f.value) for f in taken if f.state != DOUBTFUL and f.system != NHS],
+        [
+            SentIdentifier(f.system, f.value)
+            for f in taken
+            if f.state != DOUBTFUL and f.system != NHS
+        ],
     )

@@ -21,13 +21,14 @@ from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError
 
-from tourniquet.flows.intake import Desk, Meant, Origin, append_registration, find_out
-from tourniquet.flows.receive_order import PreparedOrder, read_order, receive_order
+from tourniquet.flows.intake import Desk, Origin, append_registration, find_out
+from tourniquet.flows.receive_order import receive_order
 from tourniquet.flows.receive_patient import PreparedPatient, read_patient, receive_patient
 from tourniquet.flows.receive_report import receive_report
 from tourniquet.kernel import settings
 from tourniquet.kernel.errors import SenderError, StorageUnavailable, TourniquetError
 from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.pathology.orders import PatientOrders, read_orders
 from tourniquet.pathology.reading import PatientReports, find_ods, read_reports
 from tourniquet.pathology.shelf import read_shelf
 from tourniquet.patients.index import read_index
@@ -46,7 +47,7 @@ TYPE_LONGEST = 40
 OUR_FAULT = "The message could not be taken because of a fault here."
 
 log = logging.getLogger(__name__)
-Content = tuple[PatientReports, ...] | PreparedOrder | PreparedPatient
+Content = tuple[PatientReports, ...] | PatientOrders | PreparedPatient
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _read_content(letter: _Letter, message: Message, code: str, trigger: str) ->
     if code == "ORU" and trigger in ("R01", "R30", "R31", "R32", ""):
         return read_reports(message)
     if (code, trigger) in (("OML", "O21"), ("ORM", "O01"), ("ORM", "")):
-        return read_order(message)
+        return read_orders(message)
     if code == "ADT":
         found = read_patient(message, trigger)
         if found is not None:
@@ -242,6 +243,7 @@ class _Office:
         senders: set[str] = set()
         placers: set[str] = set()
         fillers: set[str] = set()
+        accessions: set[str] = set()
         for letter in letters:
             content = letter.content
             if isinstance(content, tuple):
@@ -250,12 +252,16 @@ class _Office:
                     for report in run.reports:
                         placers.add(report.placer_number)
                         fillers.add(report.filler_number)
-            elif isinstance(content, PreparedOrder):
+                        accessions.update(sent.accession for sent in report.specimens)
+            elif isinstance(content, PatientOrders):
                 placers.update(content.placer_numbers())
                 fillers.update(content.filler_numbers())
+                accessions.update(content.accessions())
         return Desk(
             index=read_index(_people(letters)),
-            shelf=read_shelf(senders=senders, placers=placers, fillers=fillers),
+            shelf=read_shelf(
+                senders=senders, placers=placers, fillers=fillers, accessions=accessions
+            ),
             ids=self._ids,
             laboratory=settings.read("TOURNIQUET_LABORATORY"),
         )
@@ -315,7 +321,7 @@ class _Office:
         if isinstance(content, tuple):
             for run, one in zip(content, meant, strict=True):
                 receive_report(journal, desk, run, origin, one.patient)
-        elif isinstance(content, PreparedOrder):
+        elif isinstance(content, PatientOrders):
             receive_order(journal, desk, content, origin, meant[0].patient)
         else:
             receive_patient(journal, desk, content, origin, meant[0])
@@ -341,9 +347,7 @@ class _Office:
             act=act,
         )
 
-    def _keep(
-        self, letter: _Letter, act: Act, code: str, reason: str, attempts: int
-    ) -> _Outcome:
+    def _keep(self, letter: _Letter, act: Act, code: str, reason: str, attempts: int) -> _Outcome:
         position = self._journal.append(
             MessageReceived(
                 sender=letter.sender,
@@ -398,9 +402,7 @@ class _Office:
 
     def _alarm(self, kind: str, text: str, about: int | None, act: Act) -> None:
         self._journal.append(
-            AlarmRaised(
-                alarm=self._ids.new(act.moment), alarm_kind=kind, text=text, about=about
-            ),
+            AlarmRaised(alarm=self._ids.new(act.moment), alarm_kind=kind, text=text, about=about),
             cause=about,
             act=act,
         )
@@ -425,9 +427,7 @@ class _Office:
 _CODES = {code.value: code for code in AckCode}
 
 
-def _answer(
-    letter: _Letter, code: str, position: int | None, reason: str, now: datetime
-) -> Answer:
+def _answer(letter: _Letter, code: str, position: int | None, reason: str, now: datetime) -> Answer:
     error = None
     if code != "AA":
         if letter.refusal is not None and str(letter.refusal) == reason:

@@ -145,9 +145,7 @@ def _hold(
     desk.index.hold(patient_id, [i for i in identifiers if i.system != NHS])
 
 
-def _update(
-    journal: Writer, desk: Desk, draft: PersonDraft, origin: Origin, meant: Meant
-) -> None:
+def _update(journal: Writer, desk: Desk, draft: PersonDraft, origin: Origin, meant: Meant) -> None:
     patient = meant.patient
     journal.flush()
     before = read_demographics(patient.id)
@@ -171,7 +169,9 @@ def _update(
 
 def merged_demographics(before: Demographics, draft: PersonDraft) -> Demographics:
     """What is known after a message: what it says, and what it leaves out as before."""
-    changes: dict[str, Any] = {name: getattr(draft, name) for name in _TEXTS if getattr(draft, name)}
+    changes: dict[str, Any] = {
+        name: getattr(draft, name) for name in _TEXTS if getattr(draft, name)
+    }
     for name in draft.nulls:
         changes[name] = None if name == "died_on" else ""
     if draft.birth_text:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 
 from tourniquet.flows.intake import Desk, Origin
@@ -96,15 +95,11 @@ def _decide(
     candidates = desk.shelf.find_reports(origin.sender, draft)
     mine = [known for known in candidates if known.patient_id == patient.id]
     known = mine[-1] if mine else None
-    decision = decide(
-        known, status=draft.status, content=draft.content, issued_at=draft.issued_at
-    )
+    decision = decide(known, status=draft.status, content=draft.content, issued_at=draft.issued_at)
     if decision.change == REPEAT:
         return None
     others = [
-        other
-        for other in candidates
-        if other not in mine and other.status != "entered-in-error"
+        other for other in candidates if other not in mine and other.status != "entered-in-error"
     ]
     for other in others:
         _other_person(journal, desk, other, draft, origin)
@@ -264,4 +259,3 @@ def _call(
             cause=position,
             act=origin.act,
         )
-

@@ -131,8 +131,11 @@ class CriticalValue:
 
 
 def find_critical_values(
-    lines: Iterable[ObservationFact], limits: Mapping[str, Sequence[CriticalLimit]],
-    units: Mapping[str, str], *, age: int | None,
+    lines: Iterable[ObservationFact],
+    limits: Mapping[str, Sequence[CriticalLimit]],
+    units: Mapping[str, str],
+    *,
+    age: int | None,
 ) -> list[CriticalValue]:
     """The lines that meet a limit of the catalogue, or that the laboratory marks as critical.
 

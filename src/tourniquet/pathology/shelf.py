@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from tourniquet.pathology.entries import ObservationFact, ReportFact
-from tourniquet.pathology.models import CriticalCall, DiagnosticReport, Observation, ServiceRequest
+from tourniquet.pathology.models import (
+    CriticalCall,
+    DiagnosticReport,
+    Observation,
+    ServiceRequest,
+    Specimen,
+    SpecimenEvent,
+)
+from tourniquet.pathology.orders import OrderDraft
 from tourniquet.pathology.reading import ReportDraft
 from tourniquet.pathology.rules import KnownReport
 
@@ -64,13 +73,24 @@ class KnownRequest:
     sender: str
 
 
+@dataclass(frozen=True, slots=True)
+class KnownSpecimen:
+    """A specimen in the tables, and the steps that are known of it."""
+
+    id: str
+    patient_id: str
+    accession: str
+    steps: frozenset[tuple[str, datetime]]
+
+
 @dataclass
 class Shelf:
-    """Reports and requests by their numbers."""
+    """Reports, requests and specimens by their numbers."""
 
     reports: dict[tuple[str, str], list[KnownReport]] = field(default_factory=dict)
     requests: dict[str, list[KnownRequest]] = field(default_factory=dict)
     requests_by_filler: dict[str, list[KnownRequest]] = field(default_factory=dict)
+    specimens: dict[str, list[KnownSpecimen]] = field(default_factory=dict)
 
     def find_reports(self, sender: str, draft: ReportDraft) -> list[KnownReport]:
         """Reports of this sender with the draft's number, code and place, newest last."""
@@ -87,16 +107,7 @@ class Shelf:
 
     def find_request(self, draft: ReportDraft, patient_id: str) -> KnownRequest | None:
         """The one request of this patient that the report answers; None where that is not sure."""
-        found = [
-            known
-            for known in self.requests.get(draft.placer_number, ())
-            if known.patient_id == patient_id
-            and (
-                not known.placer_authority
-                or not draft.placer_authority
-                or known.placer_authority == draft.placer_authority
-            )
-        ]
+        found = _compatible(self.requests.get(draft.placer_number, ()), draft, patient_id)
         if not found and draft.filler_number:
             found = [
                 known
@@ -107,6 +118,35 @@ class Shelf:
             same = [known for known in found if known.code == draft.code.code]
             found = same if len(same) == 1 else []
         return found[0] if found else None
+
+    def find_order(self, draft: OrderDraft, patient_id: str) -> KnownRequest | None:
+        """The request that an order message is about; None where it is not known, or not sure."""
+        found = _compatible(self.requests.get(draft.placer_number, ()), draft, patient_id)
+        if not found and draft.filler_number:
+            found = [
+                known
+                for known in self.requests_by_filler.get(draft.filler_number, ())
+                if known.patient_id == patient_id
+            ]
+        if draft.code is not None:
+            found = [known for known in found if known.code == draft.code.code]
+        return found[0] if len(found) == 1 else None
+
+    def find_specimen(self, accession: str, patient_id: str) -> KnownSpecimen | None:
+        """The patient's specimen with that number."""
+        if not accession:
+            return None
+        for known in self.specimens.get(accession, ()):
+            if known.patient_id == patient_id:
+                return known
+        return None
+
+    def put_specimen(self, known: KnownSpecimen) -> None:
+        """Tell of a specimen received or moved in this group."""
+        if known.accession:
+            kept = self.specimens.setdefault(known.accession, [])
+            kept[:] = [other for other in kept if other.id != known.id]
+            kept.append(known)
 
     def put_report(self, sender: str, known: KnownReport) -> None:
         """Tell of a report filed in this group."""
@@ -131,10 +171,27 @@ class Shelf:
         self.put_request(replace(known, status=status))
 
 
+def _compatible(
+    requests: Iterable[KnownRequest], draft: ReportDraft | OrderDraft, patient_id: str
+) -> list[KnownRequest]:
+    """Requests of this patient whose number was given by the same authority, as far as is known."""
+    authority = draft.placer_authority
+    return [
+        known
+        for known in requests
+        if known.patient_id == patient_id
+        and (not known.placer_authority or not authority or known.placer_authority == authority)
+    ]
+
+
 def read_shelf(
-    *, senders: Iterable[str], placers: Iterable[str], fillers: Iterable[str]
+    *,
+    senders: Iterable[str],
+    placers: Iterable[str],
+    fillers: Iterable[str],
+    accessions: Iterable[str],
 ) -> Shelf:
-    """Read what has these numbers: four queries at most, however many there are."""
+    """Read what has these numbers: six queries at most, however many there are."""
     shelf = Shelf()
     placers, fillers = set(placers) - {""}, set(fillers) - {""}
     reports = DiagnosticReport.objects.filter(sender__in=set(senders))
@@ -152,7 +209,28 @@ def read_shelf(
         requests += ServiceRequest.objects.filter(filler_number__in=fillers).values_list(*_REQUEST)
     for row in requests:
         shelf.put_request(KnownRequest(*row))
+    _read_specimens(shelf, set(accessions) - {""})
     return shelf
+
+
+def _read_specimens(shelf: Shelf, accessions: set[str]) -> None:
+    if not accessions:
+        return
+    found = list(
+        Specimen.objects.filter(accession__in=accessions)
+        .order_by("id")
+        .values_list("id", "patient_id", "accession")
+    )
+    if not found:
+        return
+    steps: dict[str, set[tuple[str, datetime]]] = {}
+    rows = SpecimenEvent.objects.filter(specimen_id__in=[row[0] for row in found])
+    for specimen_id, kind, at in rows.values_list("specimen_id", "kind", "at"):
+        steps.setdefault(specimen_id, set()).add((kind, at))
+    for specimen_id, patient_id, accession in found:
+        shelf.put_specimen(
+            KnownSpecimen(specimen_id, patient_id, accession, frozenset(steps.get(specimen_id, ())))
+        )
 
 
 def read_lines(report_id: str, version: int) -> list[ObservationFact]:

@@ -254,4 +254,3 @@ def _practice(pd1: Segment) -> str:
             if _PRACTICE.match(code):
                 return code
     return ""
-

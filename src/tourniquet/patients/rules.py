@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Literal
 
 NHS = "NHS"
 CURRENT, SUPERSEDED, DOUBTFUL = "current", "superseded", "doubtful"
