@@ -562,7 +562,7 @@ def pages() -> dict[str, tuple[str, shell.Shell, object]]:
             shell.SignInPage(refused_form),
         ),
     }  # fmt: skip
-    for status in (400, 403, 404, 500, 503):
+    for status in sorted(shell.ERROR_HEADINGS):
         made[f"error-{status}"] = (
             "error.html",
             shell.Shell(title=shell.ERROR_HEADINGS[status]),

@@ -274,6 +274,8 @@ FILTERS: tuple[tuple[str, object, str], ...] = (
     ("percent", None, "Not known"),
     ("known", "  ", "Not known"),
     ("known", 0, "0"),
+    ("level_number", "Level 3", "3"),
+    ("level_number", "3", "3"),
     ("waited", 1630, "1 d 3 h"),
     ("waited", 52, "52 min"),
     ("waited", 120, "2 h"),

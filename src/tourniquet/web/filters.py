@@ -99,6 +99,11 @@ def percent(share: float | None, digits: int = 0) -> str:
     return NOT_KNOWN if share is None else f"{share * 100:.{digits}f}%"
 
 
+def level_number(level: str) -> str:
+    """The digit of an incident's level, whether it came as "3" or as "Level 3"."""
+    return known(level.strip().removeprefix("Level"))
+
+
 def waited(minutes: int | None) -> str:
     """A length of time as the two largest units: 2 d 3 h, 5 h 10 min, 12 min."""
     if minutes is None:
@@ -116,6 +121,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "age": age,
     "count": count,
     "known": known,
+    "level_number": level_number,
     "long_date": long_date,
     "long_datetime": long_datetime,
     "nhs_number": nhs_number,

@@ -24,6 +24,7 @@ LEVELS = (
 )
 FLAGS = {
     "declared": "Declared",
+    "confirmed": "Confirmed that day",
     "measured": "Measured",
     "anchor": "From a source",
     "interpolated": "Estimated",
@@ -91,6 +92,7 @@ class Rights:
     declare: bool = False
     update_capacity: bool = False
     log: bool = False
+    update_public: bool = False
     stand_down: bool = False
 
 
@@ -109,6 +111,7 @@ class IncidentPage:
     stood_down_at: datetime | None = None
     stood_down_by: str = ""
     next_update_due: datetime | None = None
+    public_text: str = ""
     methane: tuple[MethaneLine, ...] = ()
     weeks: tuple[WeekHeading, ...] = ()
     capacity: tuple[CapacityWeeks, ...] = ()
