@@ -344,7 +344,7 @@ def _open_need(
             service_request_ids=tuple(request_id for _, request_id in sheet.wanted),
             wanted_on=min(days) if days else None,
             authored_at=next((d.authored_at for d in drafts if d.authored_at), origin.act.moment),
-            zone=content.person.zone or patient.postcode.partition(" ")[0],
+            zone=content.person.zone,
             requesting_organisation=organisations.requesting,
             registered_organisation=organisations.registered,
         ),

@@ -26,6 +26,7 @@ from tourniquet.patients.rules import (
     match,
 )
 
+_VALUES_MAX = 900  # SQLite may have been built to take no more than 999 in one statement
 _KNOWN = (
     "id",
     "state",
@@ -83,7 +84,11 @@ class Index:
 
     def read_patients(self, ids: Iterable[str]) -> None:
         """Read these patients, and those that they were merged into."""
-        wanted = {patient_id for patient_id in ids if patient_id not in self.known}
+        everybody = sorted({patient_id for patient_id in ids if patient_id not in self.known})
+        for start in range(0, len(everybody), _VALUES_MAX):
+            self._read_patients(set(everybody[start : start + _VALUES_MAX]))
+
+    def _read_patients(self, wanted: set[str]) -> None:
         read = set(wanted)
         for _ in range(MERGE_STEPS_MAX):
             if not wanted:
@@ -127,14 +132,16 @@ def read_index(identifiers: Iterable[SentIdentifier]) -> Index:
     keys = {(item.system, item.value) for item in identifiers if not item.doubtful}
     if not keys:
         return index
-    rows = (
-        Identifier.objects.filter(value__in={value for _, value in keys})
-        .exclude(state=DOUBTFUL)
-        .values_list("system", "value", "patient_id")
-    )
-    for system, value, patient_id in rows:
-        if (system, value) in keys:
-            index.holders.setdefault((system, value), []).append(patient_id)
+    values = list({value for _, value in keys})
+    for start in range(0, len(values), _VALUES_MAX):
+        rows = (
+            Identifier.objects.filter(value__in=values[start : start + _VALUES_MAX])
+            .exclude(state=DOUBTFUL)
+            .values_list("system", "value", "patient_id")
+        )
+        for system, value, patient_id in rows:
+            if (system, value) in keys:
+                index.holders.setdefault((system, value), []).append(patient_id)
     index.read_patients({holder for holders in index.holders.values() for holder in holders})
     return index
 
