@@ -145,7 +145,8 @@ def incident_page() -> incident.IncidentPage:
     )  # fmt: skip
     return incident.IncidentPage(
         state="declared", rights=incident.Rights(declare=True, update_capacity=True, log=True,
-        stand_down=True), incident_id="i1", title="Pathology provider attacked", level="3",
+        stand_down=True, update_public=True), incident_id="i1", level="3",
+        title="Pathology provider attacked",
         declared_at=INCIDENT.since, declared_by="Dr Amara Osei", methane=lines, weeks=weeks,
         next_update_due=NOW + timedelta(hours=2), capacity=capacity, timeline=timeline,
         timeline_total=61, laboratories=(shell.Choice("hub", "Hub laboratory"),),
