@@ -552,7 +552,33 @@ def gate_reserved(entries: Sequence[Entry[bodies.GateReserved]]) -> None:
 
 @applies(bodies.GateOvertaken)
 def gate_overtaken(entries: Sequence[Entry[bodies.GateOvertaken]]) -> None:
-    """Passed rightly, and yet not processed."""
+    """Passed rightly, and yet not processed: the need waits again."""
+    update_rows(
+        Need,
+        (
+            "status",
+            "appointment_id",
+            "collected_on",
+            "review_on",
+            "reason",
+            "updated_at",
+            "position",
+        ),
+        [
+            (
+                "waiting",
+                None,
+                None,
+                e.body.review_on,
+                e.body.reason,
+                e.recorded_at,
+                e.position,
+                e.body.need,
+            )
+            for e in entries
+        ],
+        key=("id",),
+    )
     update_rows(
         GateReservation,
         ("status", "reason", "position"),

@@ -305,10 +305,11 @@ class GateReserved(Body, frozen=True):
 
 @kind("gate.overtaken", patient=True)
 class GateOvertaken(Body, frozen=True):
-    """A later failure kept specimens from being processed that the gate had passed rightly."""
+    """A later failure kept specimens from being processed: they must be taken again."""
 
     appointment: str
     need: str
+    review_on: date
     reason: str
 
 

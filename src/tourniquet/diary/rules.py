@@ -10,7 +10,7 @@ Figures marked "proposed" are not measured and await clinical sign-off.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from functools import lru_cache
@@ -18,6 +18,7 @@ from functools import lru_cache
 REVIEW_DAYS_MOST = 14  # Source: the promise that nobody waits longer to hear; proposed
 REVIEW_DAYS = {"P1": 1, "P2": 2, "P3": 7, "P4": 14, "P5": 14}  # proposed
 STABILITY_MARGIN_HOURS = 1.0  # Source: the planner's interface, "within stability_hours less one"
+COURIER_EVERY_HOURS = 4  # couriers leave at a session's end and so often before; proposed
 BOOK_AHEAD_DAYS = 28  # how far ahead appointments are made
 URGENT = frozenset({"P1", "P2"})
 
@@ -64,26 +65,11 @@ class Hours:
         return time(minutes // 60, minutes % 60)
 
     def wait_hours(self, at: time) -> float:
-        """Hours from a place's time to the session's end, when the courier leaves."""
+        """Hours from a place's time until the next courier leaves: at the end, or a run before."""
         begins = self.starts_at.hour * 60 + self.starts_at.minute
         ends = begins + self.seats * self.minutes_each
-        return max(0.0, (ends - (at.hour * 60 + at.minute)) / 60)
-
-
-def choose_seat(
-    hours: Hours, taken: Collection[time], *, wait_hours_most: float, taken_count: int
-) -> time | None:
-    """The earliest free place from which specimens still arrive in time; None where there is none.
-
-    `taken_count` bounds the session where places share a time.
-    """
-    if taken_count >= hours.seats:
-        return None
-    for seat in range(hours.seats):
-        at = hours.seat_time(seat)
-        if at not in taken and hours.wait_hours(at) <= wait_hours_most:
-            return at
-    return None
+        minutes = max(0, ends - (at.hour * 60 + at.minute))
+        return (minutes % (COURIER_EVERY_HOURS * 60)) / 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The incident ends.
 
 1. The viewer must command incidents, and an incident must run.
-2. Append `incident.stood_down`. Needs that still wait keep their review days: the daily work goes on.
+2. Append `incident.stood_down`. Needs that still wait keep their review days: daily work goes on.
 """
 
 from __future__ import annotations

@@ -29,7 +29,10 @@ class Incident(models.Model):
 
 
 class TimelineEvent(models.Model):
-    """One line of the incident's timeline. `kind`: declared, capacity, plan, decision, notice, update, stood_down."""
+    """One line of the incident's timeline.
+
+    `kind`: declared, capacity, plan, decision, notice, update, stood_down.
+    """
 
     position = models.BigIntegerField(primary_key=True)
     incident_id = models.TextField()

@@ -1,0 +1,271 @@
+"""A plan is made: who keeps, moves, is booked or waits, and why.
+
+1. Reject a proposal that was interrupted: half a plan is never shown nor adopted.
+2. Read the diary: needs, seats, capacity as declared, the last weeks' urgent arrivals.
+3. Solve, with what is not known yet held back: the forecast's margin, the reserve for the urgent.
+4. Append `plan.proposed` with the figures; it is proposing.
+5. Append one `plan.line` for each patient whose situation changes or who stays without a date, in
+   batches; then `plan.completed`: it is proposed.
+
+Invariants:
+- Nothing moves: a plan changes the diary only when a person adopts it.
+- A P1 need that cannot be served by its safe day gets no later date but the emergency route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from tourniquet.diary.models import Work
+from tourniquet.diary.planning import (
+    read_capacity,
+    read_needs_to_plan,
+    read_places,
+    read_sessions,
+    read_urgent_arrivals,
+)
+from tourniquet.diary.rows import NeedRow
+from tourniquet.diary.rules import BOOK_AHEAD_DAYS, REVIEW_DAYS_MOST, URGENT, parse_tubes
+from tourniquet.directory.roles import Task, Viewer
+from tourniquet.flows.set_up_region import batches
+from tourniquet.incident.entries import TimelineNoted
+from tourniquet.incident.queries import find_running
+from tourniquet.kernel.clock import is_weekday, service_day
+from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.record.journal import Act, writing
+from tourniquet.triage.building import Window, build_problem, count_seats, word_reason
+from tourniquet.triage.entries import PlanCompleted, PlanLined, PlanProposed, PlanRejected
+from tourniquet.triage.forecast import (
+    ARRIVAL_WEEKS,
+    Capacity,
+    UrgentRate,
+    discount,
+    hold_back,
+    measure_rate,
+)
+from tourniquet.triage.models import Plan
+from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem
+from tourniquet.triage.problem import Plan as Solution
+from tourniquet.triage.solver import solve
+
+LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
+EMERGENCY_WORDS = "emergency route"
+
+Solver = Callable[[Problem], Solution]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Counts of a plan's lines, after the emergency route has taken its own."""
+
+    kept: int
+    moved: int
+    booked: int
+    deferred: int
+    urgent_unserved: int
+
+
+def propose_plan(
+    *,
+    viewer: Viewer,
+    now: datetime,
+    first_day: date | None = None,
+    days: int = BOOK_AHEAD_DAYS,
+    ids: IdSource | None = None,
+    solver: Solver = solve,
+    between: Callable[[int], None] = lambda _: None,
+) -> str:
+    """Make a full plan; its id. `between` is called after each batch with the lines so far.
+
+    Raises: PermissionRefused.
+    """
+    viewer.demand(Task.COMMAND_INCIDENT)
+    act = Act(viewer.account, now, viewer.organisation)
+    # 1. No halves.
+    reject_interrupted(act)
+    # 2. What is known.
+    window = Window(first_day or choose_first_day(now), days)
+    rows = read_needs_to_plan(window.first_day, window.last_day)
+    # 3. Solve.
+    solution = solver(read_problem(rows, window, now=now))
+    today = service_day(now)
+    lines, figures = draw_lines(rows, solution.decisions, window, today=today)
+    # 4. The parent.
+    plan = (ids or RandomIds()).new(now)
+    running = find_running()
+    summary = solution.summary
+    with writing(act) as journal:
+        parent = journal.append(
+            PlanProposed(
+                plan=plan,
+                scope="full",
+                incident=running.id if running else None,
+                first_day=window.first_day,
+                days=days,
+                needs=len(rows),
+                harm=round(float(summary.harm), 6),
+                lower_bound=round(float(summary.lower_bound), 6),
+                gap=None if summary.gap is None else round(summary.gap, 9),
+                kept=figures.kept,
+                moved=figures.moved,
+                booked=figures.booked,
+                deferred=figures.deferred,
+                urgent_unserved=figures.urgent_unserved,
+            )
+        )
+    # 5. The lines.
+    written = 0
+    for part in batches(lines, LINES_AT_ONCE):
+        with writing(act) as journal:
+            for patient, line in part:
+                journal.append(line(plan), subject=patient, cause=parent)
+        written += len(part)
+        between(written)
+    with writing(act) as journal:
+        journal.append(PlanCompleted(plan=plan, lines=written), cause=parent)
+        if running is not None:
+            journal.append(
+                TimelineNoted(
+                    incident=running.id,
+                    event="plan",
+                    text=f"A plan for {len(rows)} needs from {window.first_day:%d %b}: "
+                    f"{figures.kept} kept, {figures.moved} moved, {figures.booked} booked, "
+                    f"{figures.deferred} deferred, {figures.urgent_unserved} urgent not in time",
+                    about=plan,
+                ),
+                cause=parent,
+            )
+    return plan
+
+
+def reject_interrupted(act: Act) -> None:
+    """Reject proposals that never got all their lines."""
+    stale = list(Plan.objects.filter(state="proposing").values_list("id", flat=True))
+    if stale:
+        with writing(act) as journal:
+            for plan in stale:
+                journal.append(PlanRejected(plan=plan, reason="its making was interrupted"))
+
+
+def choose_first_day(now: datetime) -> date:
+    """Today until the gate was opened for today, else tomorrow."""
+    today = service_day(now)
+    opened = Work.objects.filter(job="gate", day=today).exists()
+    return today + timedelta(days=1) if opened else today
+
+
+def read_problem(rows: Sequence[NeedRow], window: Window, *, now: datetime) -> Problem:
+    """The problem of a full plan: every booking is in it, so all seats are."""
+    sessions = read_sessions(window.first_day, window.last_day)
+    known = forecast_capacity(window, today=service_day(now))
+    return build_problem(
+        rows,
+        places=read_places(),
+        seats=count_seats(sessions, {}, window),
+        capacity=hold_back(known, urgent_rate(now)),
+        window=window,
+    )
+
+
+def forecast_capacity(window: Window, *, today: date) -> Capacity:
+    """Declared capacity by laboratory, discipline and day, less the forecast's margin."""
+    ahead = (window.first_day - today).days
+    return {
+        (laboratory, name, window.number(day)): discount(tubes, flag, window.number(day) + ahead)
+        for (laboratory, name, day), (tubes, flag) in read_capacity(
+            window.first_day, window.last_day
+        ).items()
+    }
+
+
+def urgent_rate(now: datetime) -> UrgentRate:
+    """Urgent tubes a service day, as the last weeks brought them."""
+    since = now - timedelta(weeks=ARRIVAL_WEEKS)
+    first = service_day(since)
+    weekdays = sum(
+        is_weekday(first + timedelta(days=number)) for number in range(ARRIVAL_WEEKS * 7)
+    )
+    arrivals = read_urgent_arrivals(since)
+    return measure_rate(
+        ((row.priority, parse_tubes(row.tubes), row.count) for row in arrivals),
+        service_days=weekdays,
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line before its plan has a number."""
+
+    row: NeedRow
+    decision: str
+    clinic: str
+    laboratory: str
+    day: date | None
+    review_on: date | None
+    reason: str
+    urgent_unserved: bool
+
+    def __call__(self, plan: str) -> PlanLined:
+        """The line as an entry's body."""
+        return PlanLined(
+            plan=plan,
+            need=self.row.id,
+            indication=self.row.indication,
+            priority=self.row.priority,
+            decision=self.decision,
+            clinic=self.clinic,
+            laboratory=self.laboratory,
+            day=self.day,
+            was_clinic=self.row.clinic,
+            was_day=self.row.day,
+            review_on=self.review_on,
+            reason=self.reason,
+            urgent_unserved=self.urgent_unserved,
+            requesting_organisation=self.row.requesting_organisation,
+            registered_organisation=self.row.registered_organisation,
+        )
+
+
+def draw_lines(
+    rows: Sequence[NeedRow], decisions: Sequence[Decision], window: Window, *, today: date
+) -> tuple[list[tuple[str, Line]], Figures]:
+    """The lines to write, each with its patient, and the counts of all decisions."""
+    counts = {KEEP: 0, MOVE: 0, BOOK: 0, DEFER: 0}
+    urgent = 0
+    lines: list[tuple[str, Line]] = []
+    for row, decision in zip(rows, decisions, strict=True):
+        line = draw_line(row, decision, window, today=today)
+        counts[line.decision] += 1
+        urgent += line.urgent_unserved
+        if line.decision != KEEP or line.laboratory != row.laboratory or line.urgent_unserved:
+            lines.append((row.patient, line))
+    figures = Figures(counts[KEEP], counts[MOVE], counts[BOOK], counts[DEFER], urgent)
+    return lines, figures
+
+
+def draw_line(row: NeedRow, decision: Decision, window: Window, *, today: date) -> Line:
+    """One decision in dates. A P1 that would be late is not booked late: it goes elsewhere."""
+    day = None if decision.day is None else window.day(decision.day)
+    late = row.priority in URGENT and (day is None or day > row.safe_until)
+    reason = word_reason(decision.reason, window.first_day)
+    if row.priority == "P1" and late:
+        if not reason.startswith(EMERGENCY_WORDS):
+            reason = f"{EMERGENCY_WORDS}: {reason}"
+        return Line(row, DEFER, "", "", None, today, reason, urgent_unserved=True)
+    if day is None:
+        review_on = next_review(row, decision, window, today=today)
+        return Line(row, DEFER, "", "", None, review_on, reason, urgent_unserved=late)
+    word = decision.decision
+    return Line(row, word, decision.clinic, decision.lab, day, None, reason, urgent_unserved=late)
+
+
+def next_review(row: NeedRow, decision: Decision, window: Window, *, today: date) -> date:
+    """The day by which the patient hears: a promise that stands is kept, never past 14 days."""
+    latest = today + timedelta(days=REVIEW_DAYS_MOST)
+    promised = row.review_on if row.status == "waiting" and row.reason else None
+    if promised is not None and today < promised <= latest:
+        return promised
+    wanted = window.day(decision.review_on) if decision.review_on is not None else latest
+    return min(max(wanted, today + timedelta(days=1)), latest)
