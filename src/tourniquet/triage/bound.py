@@ -25,6 +25,7 @@ from tourniquet.triage.network import SAFE_INTEGER, Array, Network
 
 PRICE_FRACTION = 1024  # prices are rounded to this part of a unit
 CHUNK_CELLS = 3_000_000
+NO_PLACE_FACTOR = 4.0  # a price this many times the worst harm stands for "there is no place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,30 @@ def iterate_quotes(network: Network, prices: Prices, cap: int | float) -> Iterat
             clinic_cost=clinic_cost,
             kind_in_chunk=kind_of_class[low:high] - start,
         )
+
+
+def no_place(network: Network) -> float:
+    """Give the price that stands for "there is no place"."""
+    return NO_PLACE_FACTOR * float(network.harm.max(initial=0)) + 1.0
+
+
+def quote_classes(network: Network, prices: Prices) -> Array:
+    """Give the least price of a place for each class and day, [class, T]."""
+    cap = no_place(network)
+    service = np.full((len(network.classes), network.days), cap)
+    for quote in iterate_quotes(network, prices, cap):
+        service[quote.classes] = quote.service
+    return service
+
+
+def route(network: Network, quote: Quote, picked: Array, day: Array) -> tuple[Array, Array]:
+    """Give the cheapest clinic and laboratory on `day` of each picked class of `quote`."""
+    rows = network.classes[quote.classes[picked]]
+    kind = quote.kind_in_chunk[picked]
+    reach = network.reach_table[rows[:, 0]]
+    place = quote.clinic_cost[kind[:, None], reach, day[:, None]].argmin(axis=1)
+    clinic = reach[np.arange(len(place)), place]
+    return clinic, quote.lab_cost[kind, clinic, :, day].argmin(axis=1)
 
 
 def prove_bound(network: Network, prices: Prices) -> int:

@@ -16,7 +16,6 @@ import numpy as np
 from tourniquet.triage.bound import Prices
 from tourniquet.triage.network import Array, Network
 
-EXACT_COLUMNS_MAX = 40_000
 INTEGER_COLUMNS_MAX = 6_000
 INTEGER_NODES_MAX = 400
 POOLED_CLASSES_MAX = 900
@@ -70,8 +69,8 @@ def _group_options(network: Network) -> tuple[Array, Array, Array]:
     return groups, group_of.reshape(-1), per_day
 
 
-def list_columns(network: Network, *, with_useless: bool) -> Columns:
-    """List the options of every class; `with_useless` keeps those that avoid no harm."""
+def list_columns(network: Network) -> Columns:
+    """List the options of every class, those too that avoid no harm."""
     groups, group_of, _ = _group_options(network)
     is_open = network.seats > 0
     options: list[tuple[Array, Array, Array]] = []
@@ -90,10 +89,7 @@ def list_columns(network: Network, *, with_useless: bool) -> Columns:
         day, clinic, lab = options[group_of[at]]
         curve = network.harm[row[2]]
         gain = (curve[-1] - curve[:-1]).astype(float)[day]
-        use = day >= row[3]
-        if not with_useless:
-            use &= gain > 0
-        picked = np.flatnonzero(use)
+        picked = np.flatnonzero(day >= row[3])
         found.append(
             (np.full(len(picked), at), day[picked], clinic[picked], lab[picked], gain[picked])
         )
@@ -103,9 +99,9 @@ def list_columns(network: Network, *, with_useless: bool) -> Columns:
     return Columns(*merged)
 
 
-def solve_exact(network: Network, *, as_integers: bool, seed: int) -> Solution:
-    """Solve the programme over all options; `as_integers` asks for whole counts too."""
-    columns = list_columns(network, with_useless=as_integers)
+def solve_exact(network: Network, *, seed: int) -> Solution:
+    """Solve the programme over all options: prices first, then whole counts."""
+    columns = list_columns(network)
     clinics, labs = network.links.shape[1:]
     days, kinds = network.days, network.kinds
     class_count = len(network.classes)
@@ -126,11 +122,9 @@ def solve_exact(network: Network, *, as_integers: bool, seed: int) -> Solution:
         [network.class_sizes, network.seats.ravel(), network.capacity.ravel()]
     ).astype(float)
     scale = max(float(columns.gain.max(initial=0.0)), 1.0)
-    weight = columns.gain / scale
-    if as_integers:
-        weight = weight + _preferences(network, columns) / scale
+    weight = (columns.gain + _preferences(network, columns)) / scale
     model = _Model(weight, entries, upper, network.class_sizes[columns.class_at].astype(float))
-    values, duals = model.solve(seed=seed, as_integers=as_integers)
+    values, duals = model.solve(seed=seed, as_integers=True)
     assert row_count == len(upper)
     return Solution(
         prices=Prices(
@@ -148,9 +142,18 @@ def _preferences(network: Network, columns: Columns) -> Array:
     return share * (1 - 0.3 * columns.day / network.days)
 
 
-def solve_pooled(network: Network, *, seed: int) -> Prices:
-    """Solve a coarse programme: laboratories and clinics pooled, classes grouped. Prices only."""
-    tubes, first_day, curve, sizes = _coarse_classes(network)
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Prices of a coarse programme, and the day of service that it means for each class's members."""
+
+    prices: Prices
+    label: Array  # which coarse class each class belongs to, -1 for none
+    counts: Array  # how many of each coarse class on each day, [coarse class, T]
+
+
+def solve_pooled(network: Network, *, seed: int) -> Pooled:
+    """Solve a coarse programme: laboratories and clinics pooled, classes grouped."""
+    label, tubes, first_day, curve, sizes = _coarse_classes(network)
     days, disciplines = network.days, network.kinds.shape[1]
     gain = np.maximum(curve[:, -1:] - curve[:, :-1], 0.0)
     usable = (gain > 0) & (np.arange(days)[None, :] >= first_day[:, None])
@@ -167,18 +170,24 @@ def solve_pooled(network: Network, *, seed: int) -> Prices:
     weight = gain[class_at, day]
     scale = max(float(weight.max(initial=0.0)), 1.0)
     model = _Model(weight / scale, entries, upper, sizes[class_at])
-    _, duals = model.solve(seed=seed, as_integers=False)
+    values, duals = model.solve(seed=seed, as_integers=False)
+    counts = np.zeros((len(sizes), days))
+    counts[class_at, day] = values
     labs, clinics = network.capacity.shape[0], network.seats.shape[0]
     tube_prices = (duals[tube_start:] * scale).reshape(disciplines, days)
     seat_prices = duals[seat_start:tube_start] * scale
-    return Prices(
-        tubes=np.repeat(tube_prices[None], labs, axis=0),
-        seats=np.repeat(seat_prices[None], clinics, axis=0),
+    return Pooled(
+        prices=Prices(
+            tubes=np.repeat(tube_prices[None], labs, axis=0),
+            seats=np.repeat(seat_prices[None], clinics, axis=0),
+        ),
+        label=label,
+        counts=counts,
     )
 
 
-def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array]:
-    """Group classes of similar tubes and harm: mean tubes, first day, harm curve, and sizes."""
+def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array, Array]:
+    """Group classes of similar tubes and harm: labels, mean tubes, first day, harm curve, sizes."""
     rows, sizes = network.classes, network.class_sizes
     kinds = network.kinds[rows[:, 1]]
     curve = network.harm[rows[:, 2]].astype(float)
@@ -208,7 +217,24 @@ def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array]:
         return np.array(columns).T.reshape(distinct, len(columns))
 
     first_day = mean(rows[:, 3:4].astype(float))[:, 0]
-    return mean(kinds.astype(float)), np.floor(first_day), mean(curve), total
+    label_of = np.full(len(network.classes), -1, dtype=np.int64)
+    label_of[keep[order]] = label
+    return label_of, mean(kinds.astype(float)), np.floor(first_day), mean(curve), total
+
+
+def new_solver(seed: int) -> highspy.Highs:
+    """Make a solver that gives the same answer every time: one thread, a seed, limits in nodes."""
+    solver = highspy.Highs()
+    for name, value in (
+        ("output_flag", False),
+        ("threads", 1),
+        ("parallel", "off"),
+        ("random_seed", seed % 2**31),
+        ("mip_max_nodes", INTEGER_NODES_MAX),
+        ("mip_rel_gap", 1e-6),
+    ):
+        solver.setOptionValue(name, value)
+    return solver
 
 
 class _Model:
@@ -245,16 +271,7 @@ class _Model:
         duals = np.zeros(self._row_count)
         if lp.num_col_ == 0:
             return np.zeros(0), duals
-        solver = highspy.Highs()
-        for name, value in (
-            ("output_flag", False),
-            ("threads", 1),
-            ("parallel", "off"),
-            ("random_seed", seed % 2**31),
-            ("mip_max_nodes", INTEGER_NODES_MAX),
-            ("mip_rel_gap", 1e-6),
-        ):
-            solver.setOptionValue(name, value)
+        solver = new_solver(seed)
         solver.passModel(lp)
         solver.run()
         solution = solver.getSolution()

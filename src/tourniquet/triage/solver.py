@@ -1,12 +1,12 @@
 """Plan a region: from a problem to a decision, a day and a reason for every need.
 
 1. Turn the problem into arrays and classes of interchangeable needs (`network`).
-2. Ask HiGHS for prices on capacity, and for counts where the problem is small (`programme`).
-3. Place single needs by those prices, never beyond a seat or a tube (`placement`).
-4. Make the prices better with all needs at once (`ascent`), and place again.
-5. Improve the best placement; then, without more harm, serve more, keep bookings, serve earlier.
-6. Prove the lower bound from the best prices, in whole numbers (`bound`).
-7. Say why, need by need (`reasons`).
+2. Ask HiGHS for prices on capacity and for counts: all options at once where the problem is small
+   (`programme`), those that pay where it is larger (`generation`), pooled where it is large.
+3. Place single needs by counts and by prices, never beyond a seat or a tube (`placement`).
+4. Improve the best placement; then, without more harm, serve more, keep bookings, serve earlier.
+5. Prove the lower bound from the best prices, in whole numbers (`bound`).
+6. Say why, need by need (`reasons`).
 
 Invariants:
 - Pure and deterministic: the same problem and seed give the same plan; no clock, no hash order.
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tourniquet.triage import ascent, programme, rules
-from tourniquet.triage.bound import Prices, prove_bound
+from tourniquet.triage import generation, programme, rules
+from tourniquet.triage.bound import Prices, prove_bound, quote_classes
 from tourniquet.triage.network import Array, Network, build_network
 from tourniquet.triage.placement import NOWHERE, Placement
 from tourniquet.triage.problem import (
@@ -35,10 +35,10 @@ from tourniquet.triage.problem import (
 )
 from tourniquet.triage.reasons import Reasons
 
-ASCENT_WORK = 60_000_000  # cells of (class, day) looked at in one ascent
-ASCENT_STEPS_MAX = 60
+GENERATION_CLASSES_MAX = 1_500
+IMPROVE_CHECKS = 60_000
 TIE_SHARE = 1e-7  # priced costs closer than this part of the worst harm are equal
-ORDERS = ("rent", "stake", "density")
+ORDERS = ("stake", "rent", "density")
 ORDERS_TRIED_MAX_NEEDS = 15_000
 
 
@@ -60,28 +60,26 @@ def solve(problem: Problem, *, seed: int = 0) -> Plan:
 def _plan_network(network: Network, *, seed: int) -> tuple[Placement, int]:
     if network.need_count == 0 or not network.links.size:
         return Placement(network), prove_bound(network, _no_prices(network))
-    columns = programme.count_columns(network)
     prices: list[Prices] = [_no_prices(network)]
     found: list[Placement] = []
-    if columns <= programme.EXACT_COLUMNS_MAX:
-        solution = programme.solve_exact(
-            network, as_integers=columns <= programme.INTEGER_COLUMNS_MAX, seed=seed
-        )
+    if programme.count_columns(network) <= programme.INTEGER_COLUMNS_MAX:
+        solution = programme.solve_exact(network, seed=seed)
         prices.append(solution.prices)
         found.append(_place_counts(network, solution))
     else:
-        prices.append(programme.solve_pooled(network, seed=seed))
-    found.extend(_place_by_prices(network, prices[-1]))
-    best = _choose(found)
+        pooled = programme.solve_pooled(network, seed=seed)
+        prices.append(pooled.prices)
+        found.append(_place_pooled(network, pooled))
+        if len(network.classes) <= GENERATION_CLASSES_MAX:
+            solution = generation.generate(network, pooled.prices, seed=seed)
+            prices.append(solution.prices)
+            found.append(_place_counts(network, solution))
+    for each in prices:
+        found.extend(_place_by_prices(network, each))
     bounds = [prove_bound(network, each) for each in prices]
+    best = _choose(found)
     if best.harm > max(bounds):
-        steps = min(ASCENT_STEPS_MAX, ASCENT_WORK // (len(network.classes) * network.days + 1))
-        better, _ = ascent.ascend(
-            network, prices[bounds.index(max(bounds))], target=float(best.harm), steps=steps
-        )
-        bounds.append(prove_bound(network, better))
-        best = _choose([best.placement, *_place_by_prices(network, better)])
-        best.placement.improve()
+        best.placement.improve(checks=IMPROVE_CHECKS)
     best.placement.prefer()
     return best.placement, min(max(bounds), best.placement.total_harm())
 
@@ -131,13 +129,40 @@ def _place_counts(network: Network, solution: programme.Solution) -> Placement:
             if placement.fits(need, clinic, lab, day):
                 placement.put(need, clinic, lab, day)
                 waiting.remove(need)
-    service = ascent.quote_classes(network, solution.prices)
+    service = quote_classes(network, solution.prices)
     _place_rest(network, placement, service, order="rent")
     return placement
 
 
+def _place_pooled(network: Network, pooled: programme.Pooled) -> Placement:
+    """Place each need on the day that the coarse programme means for it, then the rest by prices."""
+    placement = _new_placement(network, pooled.prices)
+    service = quote_classes(network, pooled.prices)
+    label = pooled.label[network.class_of]
+    stake = network.harm.astype(float)[network.profile_of, -1]
+    order = np.lexsort((np.arange(len(label)), label))
+    order = order[label[order] >= 0]
+    starts = np.searchsorted(label[order], np.arange(len(pooled.counts) + 1))
+    meant: list[tuple[int, float, int]] = []
+    for at, row in enumerate(pooled.counts):
+        members = order[starts[at] : starts[at + 1]].tolist()
+        ends = np.floor(np.cumsum(row) + 0.5).astype(int).tolist()
+        begin = 0
+        for day, end in enumerate(ends):
+            meant.extend((day, -float(stake[need]), need) for need in members[begin:end])
+            begin = max(begin, end)
+    for day, _, need in sorted(meant):
+        if day < placement.first_day[need]:
+            continue
+        place = placement.find_place(need, day)
+        if place is not None:
+            placement.put(need, place[0], place[1], day)
+    _place_rest(network, placement, service, order="stake")
+    return placement
+
+
 def _place_by_prices(network: Network, prices: Prices) -> list[Placement]:
-    service = ascent.quote_classes(network, prices)
+    service = quote_classes(network, prices)
     orders = ORDERS if network.need_count <= ORDERS_TRIED_MAX_NEEDS else ORDERS[:1]
     placements = []
     for order in orders:
