@@ -47,6 +47,7 @@ padding:12px 14px}
 .scroll{overflow-x:auto;background:var(--paper);border:1px solid var(--line)}
 table{border-collapse:collapse;width:100%;background:var(--paper);font-size:.95rem}
 caption{text-align:left;font-weight:700;padding:10px 12px}
+td:last-child:not(.n){min-width:12em}
 th,td{padding:7px 12px;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 thead th{border-bottom:2px solid var(--soft)}
 .tq-number,td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -68,7 +69,8 @@ thead th{border-bottom:2px solid var(--soft)}
 .tq-chart__bar--3{fill:#b7a3d3}
 .tq-chart__legend{list-style:none;margin:0 0 6px;padding:0;display:flex;flex-wrap:wrap;
 gap:4px 18px;font-size:.95rem}
-.nhsuk-u-visually-hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.nhsuk-u-visually-hidden{position:absolute;width:1px;height:1px;overflow:hidden;
+clip-path:inset(50%)}
 details{margin-top:6px}
 summary{cursor:pointer;color:var(--blue);text-decoration:underline;padding:4px 0}
 details .nhsuk-details__text{overflow-x:auto}
@@ -81,7 +83,7 @@ border-bottom:3px solid #000}.tq-chart,.card,tr{break-inside:avoid}h2{break-afte
 """
 
 
-def render(card: Row) -> str:
+def render_page(card: Row) -> str:
     """One HTML page of a scorecard, as `scoring.scorecard` makes it or as read from its file."""
     body = Markup("").join(
         (
@@ -110,7 +112,7 @@ def render(card: Row) -> str:
             "</footer></body></html>"
         ).format(
             title=card.get("title", card["scenario"]),
-            style=Markup(STYLE),
+            style=Markup(STYLE),  # noqa: S704 (a constant of this module)
             people=show(_number(card["people"])),
             weeks=len(_rows(card["weeks"])),
             needs=show(_number(card["needs"])),
@@ -306,13 +308,13 @@ def _harm_chart(card: Row) -> Markup:
     final = [(label, _number(_table_of(card["harm"])[name])) for name, label in POLICIES]
     chart = Chart(
         "harm",
-        "Harm gathered so far, by week",
+        "Harm gathered so far, thousands, by week",
         "Lines rise as people wait beyond their safe day. The dashed level line is the bound on "
         "the whole exercise: no policy can end below it.",
         _labels(card),
         (
-            *_policy_series(card, "harm_to_date"),
-            Series("Bound on the final figure", (bound,) * weeks),
+            *_policy_series(card, "harm_to_date", times=0.001),
+            Series("Bound on the final figure", (bound / 1000,) * weeks),
         ),
     )
     ends = "; ".join(f"{label} {show(value)}" for label, value in final)
@@ -456,8 +458,9 @@ def _modelled(card: Row) -> Markup:
         "appointments, failing messages and the noise in capacity are made by chance from a seed. "
         "The policy of 2024 is a simple picture of what was reported, not a record of decisions "
         "about any person. The competitors are simulated beside the system; only Tourniquet ran "
-        "in it. A model says how policies compare under its assumptions. It does not say what would "
-        "have happened to anybody.</p><p>[R] read in a public source. [D] computed from such. "
+        "in it. A model says how policies compare under its assumptions, not what would "
+        "have happened to anybody.</p>"
+        "<p>[R] read in a public source. [D] computed from such. "
         "[P] proposed or modelled here.</p>"
         '<div class="scroll" tabindex="0" role="region" aria-label="Sources"><table>'
         "<caption>What the figures rest on</caption><tbody>{}</tbody></table></div></section>"
