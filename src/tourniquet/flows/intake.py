@@ -15,6 +15,7 @@ from tourniquet.patients.index import Index
 from tourniquet.patients.reading import PersonDraft
 from tourniquet.patients.rules import ACTIVE, CURRENT, DOUBTFUL, PROVISIONAL, Known
 from tourniquet.record.journal import Act, Writer
+from tourniquet.record.registry import Body
 
 
 @dataclass
@@ -34,6 +35,20 @@ class Origin:
     sender: str
     position: int
     act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """An entry that follows from another, and may be appended after others of its kind."""
+
+    body: Body
+    subject: str
+    cause: int
+    act: Act
+
+    def append_to(self, journal: Writer) -> None:
+        """Append it."""
+        journal.append(self.body, subject=self.subject, cause=self.cause, act=self.act)
 
 
 @dataclass(frozen=True, slots=True)

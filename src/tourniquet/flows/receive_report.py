@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tourniquet.flows.intake import Desk, Origin
+from tourniquet.flows.intake import Desk, FollowUp, Origin
 from tourniquet.kernel.clock import service_day
 from tourniquet.pathology.catalogue import CriticalLimit, load_catalogue
 from tourniquet.pathology.entries import (
@@ -58,8 +58,11 @@ class _Filed:
 
 def receive_report(
     journal: Writer, desk: Desk, run: PatientReports, origin: Origin, patient: Known
-) -> None:
-    """File the reports about one person; the message is kept already."""
+) -> list[FollowUp]:
+    """File the reports about one person; the message is kept already.
+
+    The entries that follow are returned, so that those of a group can be written together.
+    """
     filed: list[_Filed] = []
     for draft in run.reports:
         one = _decide(journal, desk, draft, origin, patient)
@@ -70,7 +73,7 @@ def receive_report(
                 shown = replace(one.known, versions=one.fact.version)
             desk.shelf.put_report(origin.sender, shown)
     if not filed:
-        return
+        return []
     performing = run.reports[0].performing or desk.laboratory
     position = journal.append(
         ReportFiled(
@@ -83,9 +86,10 @@ def receive_report(
         cause=origin.position,
         act=origin.act,
     )
-    _complete_requests(journal, desk, filed, patient, position, origin)
+    later = _complete_requests(desk, filed, patient, position, origin)
     for one in filed:
-        _call(journal, desk, one, patient, position, origin, performing)
+        later += _calls(journal, desk, one, patient, position, origin, performing)
+    return later
 
 
 def _decide(
@@ -104,7 +108,7 @@ def _decide(
     for other in others:
         _other_person(journal, desk, other, draft, origin)
     request = desk.shelf.find_request(draft, patient.id)
-    return _Filed(_fact(desk, draft, decision, known, request, origin), known, request)
+    return _Filed(_fact(journal, desk, draft, decision, known, request, origin), known, request)
 
 
 def _other_person(
@@ -142,6 +146,7 @@ def _other_person(
 
 
 def _fact(
+    journal: Writer,
     desk: Desk,
     draft: ReportDraft,
     decision: Decision,
@@ -151,6 +156,7 @@ def _fact(
 ) -> ReportFact:
     lines = draft.observations
     if known is not None and decision.current and decision.change in ("amended", "corrected"):
+        journal.flush()
         lines = carry_over(lines, read_lines(known.id, known.version))
     return ReportFact(
         id=known.id if known else desk.ids.new(origin.act.moment),
@@ -177,13 +183,12 @@ def _fact(
 
 
 def _complete_requests(
-    journal: Writer,
     desk: Desk,
     filed: list[_Filed],
     patient: Known,
     position: int,
     origin: Origin,
-) -> None:
+) -> list[FollowUp]:
     done = {
         one.request.id: one.request
         for one in filed
@@ -193,24 +198,18 @@ def _complete_requests(
         and one.request.status in _OPEN_REQUEST
     }
     if not done:
-        return
-    journal.append(
-        OrderChanged(
-            changes=tuple(RequestChange(id=key, status="completed") for key in done),
-            reason="reported",
-        ),
-        subject=patient.id,
-        cause=position,
-        act=origin.act,
-    )
+        return []
     for request in done.values():
         desk.shelf.set_request_status(request, "completed")
+    changes = tuple(RequestChange(id=key, status="completed") for key in done)
+    body = OrderChanged(changes=changes, reason="reported")
+    return [FollowUp(body, patient.id, position, origin.act)]
 
 
 # Critical values ----------------------------------------------------------------------------------
 
 
-def _call(
+def _calls(
     journal: Writer,
     desk: Desk,
     one: _Filed,
@@ -218,26 +217,32 @@ def _call(
     position: int,
     origin: Origin,
     performing: str,
-) -> None:
+) -> list[FollowUp]:
     """Open a call for each critical value, once for each figure.
 
     A call for a figure that was since corrected stays open: whoever acted on it must be told.
     """
     fact = one.fact
     if not fact.current:
-        return
+        return []
     day = service_day(fact.effective_at or fact.issued_at or origin.act.moment)
     limits, units = _limits()
     found = find_critical_values(
         fact.observations, limits, units, age=age_on(patient.birth_date, day)
     )
     if not found:
-        return
-    called = list_called_values(fact.id) if one.known is not None else set()
-    for value in found:
-        if (value.line.code, value.line.value_text) in called:
-            continue
-        journal.append(
+        return []
+    called: set[tuple[str, str]] = set()
+    if one.known is not None:
+        journal.flush()
+        called = list_called_values(fact.id)
+    organisations = Organisations(
+        requesting=fact.requesting,
+        performing=performing,
+        registered=patient.registered_organisation,
+    )
+    return [
+        FollowUp(
             CallOpened(
                 call=desk.ids.new(origin.act.moment),
                 report=fact.id,
@@ -249,13 +254,12 @@ def _call(
                 unit=value.line.unit,
                 rule=value.rule,
                 call_by=origin.act.moment + CALL_WITHIN,
-                organisations=Organisations(
-                    requesting=fact.requesting,
-                    performing=performing,
-                    registered=patient.registered_organisation,
-                ),
+                organisations=organisations,
             ),
-            subject=patient.id,
-            cause=position,
-            act=origin.act,
+            patient.id,
+            position,
+            origin.act,
         )
+        for value in found
+        if (value.line.code, value.line.value_text) not in called
+    ]

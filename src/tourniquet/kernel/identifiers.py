@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 import secrets
+from base64 import b32encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from tourniquet.kernel.errors import SenderError
@@ -21,6 +23,7 @@ from tourniquet.kernel.errors import SenderError
 _NHS_SEPARATORS = re.compile(r"[\s\-]")
 _ODS = re.compile(r"[A-Z0-9]{3,10}\Z")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
 NHS_NUMBER_DIGITS = 10
 ID_LENGTH = 26
 
@@ -112,6 +115,7 @@ class IdSource(Protocol):
         ...
 
 
+@lru_cache(maxsize=1024)  # ids made together share their moment
 def _base32(number: int, length: int) -> str:
     out = []
     for _ in range(length):
@@ -128,7 +132,8 @@ class RandomIds:
 
     def new(self, moment: datetime) -> str:
         milliseconds = int(moment.timestamp() * 1000) & ((1 << 48) - 1)
-        return _base32(milliseconds, 10) + _base32(secrets.randbits(80), 16)
+        random_part = b32encode(secrets.token_bytes(10)).translate(_TO_CROCKFORD).decode()
+        return _base32(milliseconds, 10) + random_part
 
 
 class CountedIds:

@@ -29,6 +29,7 @@ def _field_converter(field: models.Field[Any, Any], vendor: str) -> Converter | 
     return None
 
 
+@lru_cache(maxsize=4096)  # the rows of one message share most of their times
 def _sqlite_instant(value: datetime) -> str:
     if value.tzinfo is not None and value.utcoffset():
         value = value.astimezone(UTC)
