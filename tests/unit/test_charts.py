@@ -64,7 +64,8 @@ def test_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "ceiling"), [(0, 1), (0.3, 0.3), (1, 1), (1.1, 1.2), (23, 24), (26, 30), (110, 120), (9, 10)]
+    ("value", "ceiling"),
+    [(0, 1), (0.3, 0.3), (1, 1), (1.1, 1.2), (23, 24), (26, 30), (110, 120), (9, 10)],
 )
 def test_nice_ceiling(value: float, ceiling: float) -> None:
     assert nice_ceiling(value) == pytest.approx(ceiling)
