@@ -52,7 +52,9 @@ def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migr
     log_to_stderr()
     with server.home_lock(home_folder()):
         _prepare(may_migrate=may_migrate)
-        open_home()
+        home_mark = open_home()
+        (home_folder() / "static").mkdir(exist_ok=True)
+        from tourniquet.site.asgi import application
 
         def ready(addresses: server.Addresses) -> None:
             shown = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
@@ -62,7 +64,9 @@ def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migr
             )
             click.get_text_stream("stdout").flush()
 
-        asyncio.run(server.serve(server.Addresses(host, port, mllp_port), ready))
+        addresses = server.Addresses(host, port, mllp_port)
+        real = not home_mark.exercise  # an exercise's days are run from outside
+        asyncio.run(server.serve(application, addresses, ready, daily_work=real))
 
 
 def _prepare(*, may_migrate: bool) -> None:

@@ -20,7 +20,7 @@ _PLACES_MOST = 12
 
 
 class _JsonLines(logging.Formatter):
-    """A record as one line of JSON."""
+    """A record as one line of JSON. Of other people's loggers the name and no text is kept."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -31,16 +31,21 @@ class _JsonLines(logging.Formatter):
         facts = getattr(record, "facts", None)
         if isinstance(facts, dict):
             line.update(facts)
+        if record.exc_info and record.exc_info[1] is not None:
+            # Not the exception's text: a database's error quotes the row.
+            line.update(_shown(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def log_to_stderr() -> None:
-    """Send the edges' log to standard error. Called once by the process that serves."""
+    """Send every log to standard error. Called once by the process that serves."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    _LOGGER.handlers = [handler]
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
     _LOGGER.setLevel(logging.INFO)
-    _LOGGER.propagate = False
+    logging.getLogger("django.request").setLevel(logging.ERROR)
 
 
 def log_event(event: str, **facts: object) -> None:
@@ -50,8 +55,10 @@ def log_event(event: str, **facts: object) -> None:
 
 def log_fault(event: str, error: BaseException, **facts: object) -> None:
     """Write what went wrong, with the places that the error passed and no value."""
+    _LOGGER.error(event, extra={"facts": _shown(error) | facts})
+
+
+def _shown(error: BaseException) -> dict[str, object]:
     frames = traceback.extract_tb(error.__traceback__)[-_PLACES_MOST:]
     places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-    _LOGGER.error(
-        event, extra={"facts": {"error": type(error).__name__, "at_places": places} | facts}
-    )
+    return {"error": type(error).__name__, "places": places}

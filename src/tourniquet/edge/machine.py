@@ -1,4 +1,4 @@
-"""What the routes of machines with JSON bodies have in common. Bearer tokens only, never a session."""
+"""What the routes of machines with JSON bodies have in common."""
 
 from __future__ import annotations
 

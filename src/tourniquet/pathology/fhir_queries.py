@@ -116,7 +116,7 @@ def list_reports(viewer: Viewer, search: Search, *, before: str | None, limit: i
 def list_observations(
     viewer: Viewer, search: Search, *, before: tuple[str, int] | None, limit: int
 ) -> Found:
-    """One page of result lines, the newest report's first, each report's in order; and the reports."""
+    """One page of result lines, the newest report's first, and their reports."""
     viewer.demand(Task.SEE_CLINICAL)
     if search.nothing:
         return _NOTHING
@@ -216,23 +216,15 @@ def _query(viewer: Viewer, model: type[Row], search: Search) -> QuerySet[Row] | 
     viewer.demand(Task.SEE_CLINICAL)
     if search.nothing:
         return None
-    wanted = _scope(viewer)
+    wanted = _scope(viewer) & _of_numbers(model, search)
     for ids in search.ids:
         wanted &= Q(pk__in=ids)
     for patients in search.patients:
         wanted &= Q(patient_id__in=patients)
-    for tokens in search.identifiers:
-        wanted &= _numbered(model, tokens)
-    for tokens in search.accessions:
-        wanted &= Q(accession__in=[token.value for token in tokens if not token.system])
-    for tokens in search.requisitions:
-        wanted &= Q(requisition__in=[token.value for token in tokens if not token.system])
     for statuses in search.statuses:
         wanted &= Q(status__in=statuses)
     for tokens in search.codes:
-        wanted &= _coded(
-            tokens, "type_code" if model is Specimen else "code", model is not Specimen
-        )
+        wanted &= _coded(tokens, model)
     for ids in search.based_on:
         wanted &= Q(service_request_id__in=ids)
     for ids in search.specimens:
@@ -242,6 +234,18 @@ def _query(viewer: Viewer, model: type[Row], search: Search) -> QuerySet[Row] | 
     for stretch in search.updated:
         wanted &= spans("updated_at", stretch)
     return model.objects.filter(wanted)
+
+
+def _of_numbers(model: type[Row], search: Search) -> Q:
+    """The conditions on the numbers by which senders know a row."""
+    wanted = Q()
+    for tokens in search.identifiers:
+        wanted &= _numbered(model, tokens)
+    for tokens in search.accessions:
+        wanted &= Q(accession__in=[token.value for token in tokens if not token.system])
+    for tokens in search.requisitions:
+        wanted &= Q(requisition__in=[token.value for token in tokens if not token.system])
+    return wanted
 
 
 def _of_the_line(search: Search) -> Q:
@@ -254,9 +258,9 @@ def _of_the_line(search: Search) -> Q:
     for statuses in search.statuses:
         wanted &= Q(status__in=statuses)
     for tokens in search.codes:
-        wanted &= _coded(tokens, "code", True)
+        wanted &= _coded(tokens, Observation)
     for stretch in search.dates:
-        wanted &= spans("effective_at", stretch) if stretch else Q()
+        wanted &= spans("effective_at", stretch)
     return wanted
 
 
@@ -292,11 +296,13 @@ def _numbered_by_request(model: type[Row], token: Token, number: str) -> Q:
     return Q(Exists(rows))
 
 
-def _coded(tokens: Sequence[Token], column: str, has_system: bool) -> Q:  # noqa: FBT001 # private
+def _coded(tokens: Sequence[Token], model: type) -> Q:
+    """One of these codes. A specimen's type does not say whose code it is."""
+    column = "type_code" if model is Specimen else "code"
     wanted = []
     for token in tokens:
         one = Q(**{column: token.value}) if token.value else Q()
-        if token.system is not None and has_system:
+        if token.system is not None and model is not Specimen:
             one &= Q(**{f"{column}_system": token.system})
         wanted.append(one)
     return any_of(wanted)

@@ -96,7 +96,7 @@ def _identified(tokens: Iterable[Token]) -> Q:
 
 
 def find_ids_by_identifier(viewer: Viewer, tokens: Sequence[Token]) -> frozenset[str]:
-    """Ids of the patients with one of these identifiers; the caller scopes what it shows of them."""
+    """Ids of the patients with one of these identifiers; rows found by them are scoped later."""
     viewer.demand(Task.SEE_CLINICAL)
     found = Identifier.objects.filter(_identified(tokens)).values_list("patient_id", flat=True)
     return same_person(viewer, found[:SAME_PERSON_MOST])

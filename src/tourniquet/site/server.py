@@ -30,7 +30,7 @@ from tourniquet.edge.mllp import Limits, Listener, tls_from_settings
 from tourniquet.edge.worker import Worker
 from tourniquet.flows.receive_messages import receive_group
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.record.home import clock, exercise_name
+from tourniquet.record.home import clock
 from tourniquet.site.threads import ThreadedApplication
 
 LOCK_FILE = "serve.lock"
@@ -106,14 +106,18 @@ def _open_http(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def serve(addresses: Addresses, on_ready: Callable[[Addresses], None]) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(
+    application: ThreadedApplication,
+    addresses: Addresses,
+    on_ready: Callable[[Addresses], None],
+    *,
+    daily_work: bool,
+) -> None:
+    """Serve until SIGTERM or SIGINT; `daily_work`: run the jobs of the day at their times.
 
     Raises: OperatorError when a port or a certificate cannot be had.
     """
     # 1. Open both ports.
-    from tourniquet.site.asgi import application
-
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -129,7 +133,7 @@ async def serve(addresses: Addresses, on_ready: Callable[[Addresses], None]) -> 
     on_ready(Addresses(addresses.host, http_socket.getsockname()[1], mllp_port))
     # 3. Serve.
     worker = Worker(clock=clock)
-    if not exercise_name():
+    if daily_work:
         worker.start()
     stopped = loop.create_task(stop.wait())
     await asyncio.wait([http_task, stopped], return_when=asyncio.FIRST_COMPLETED)

@@ -30,7 +30,7 @@ Json: TypeAlias = dict[str, Any]  # Any: the shapes are FHIR's, checked against 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BLANKS = re.compile(r"\s+")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,16})?\Z")
-_RANGE = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*(?:-|–|to)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\Z")
+_RANGE = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*(?:-|\u2013|to)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\Z")
 _ONE_SIDED = re.compile(r"\s*(<=?|>=?)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\Z")
 _FLAGS = re.compile(r"[~;,\s]+")
 _COMPARATORS = frozenset({"<", "<=", ">=", ">"})

@@ -1,0 +1,83 @@
+"""`tourniquet bench`: what this machine does, each figure with its work and the machine."""
+
+from __future__ import annotations
+
+import click
+
+from tourniquet.cli import output
+
+SECONDS = 10
+CONNECTIONS = 32
+
+
+@click.group(
+    name="bench",
+    invoke_without_command=True,
+    epilog=output.example("tourniquet bench intake --seconds 10", "tourniquet bench plan --json"),
+)
+@output.json_option
+@click.pass_context
+def command(context: click.Context, *, as_json: bool) -> None:
+    """Measure this machine. Without a name: every benchmark, with its defaults."""
+    if context.invoked_subcommand is not None:
+        return
+    from tourniquet.cli.bench_intake import measure, tell
+    from tourniquet.cli.bench_plan import run
+
+    figures = measure(seconds=SECONDS, connections=CONNECTIONS)
+    plan = run(echo=not as_json)
+    if as_json:
+        output.emit_json({"intake": figures, "plan": plan})
+    else:
+        tell(figures)
+
+
+@command.command(name="intake", epilog=output.example("tourniquet bench intake --seconds 30"))
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 600),
+    default=SECONDS,
+    show_default=True,
+    help="How long to measure.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 256),
+    default=CONNECTIONS,
+    show_default=True,
+    help="Senders at once, each waiting for its answer.",
+)
+@output.json_option
+def intake(*, seconds: int, connections: int, as_json: bool) -> None:
+    """Reports of 4 kB with 20 results, over TCP, durable before AA.
+
+    Makes a home of its own in a temporary folder, starts the real server on it, registers 2,000
+    people and sends from a process beside it. The same messages are then taken in one transaction
+    each, as a plain script would do it, for comparison.
+    """
+    from tourniquet.cli.bench_intake import measure, tell
+
+    figures = measure(seconds=seconds, connections=connections)
+    if as_json:
+        output.emit_json(figures)
+    else:
+        tell(figures)
+
+
+@command.command(name="plan", epilog=output.example("tourniquet bench plan --needs 100000"))
+@click.option(
+    "--needs",
+    type=click.IntRange(100, 1_000_000),
+    default=40_000,
+    show_default=True,
+    help="How many visits to plan.",
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Makes the same region again.")
+@output.json_option
+def plan(*, needs: int, seed: int, as_json: bool) -> None:
+    """Plan a synthetic region under reduced capacity, beside strict priority."""
+    from tourniquet.cli.bench_plan import run
+
+    figures = run(needs=needs, seed=seed, echo=not as_json)
+    if as_json:
+        output.emit_json(figures)
