@@ -216,7 +216,7 @@ def _solve(
     program.a_matrix_.start_ = starts.astype(np.int32)
     program.a_matrix_.index_ = index
     program.a_matrix_.value_ = value
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy has no types
     quiet = False
     solver.setOptionValue("output_flag", quiet)
     solver.setOptionValue("threads", 1)

@@ -203,7 +203,7 @@ def what_happened(region: Region, needs: Needs, seats: Seats, truth: Truth) -> O
         np.where(booked >= 0, booked, needs.released),
         np.maximum(needs.due, needs.released),
     )
-    _cancel_routine(run, marked, restart)
+    _cancel_routine(run, restart)
     for day in scenario.open_days(0, scenario.days - 1):
         new = run.arrive(day)
         run.gate.open(day)
@@ -223,7 +223,7 @@ def what_happened(region: Region, needs: Needs, seats: Seats, truth: Truth) -> O
     return notes.finish("what_happened", run.served, end=scenario.days + scenario.tail_days)
 
 
-def _cancel_routine(run: _Run, marked: NDArray[np.bool_], restart: int) -> None:
+def _cancel_routine(run: _Run, restart: int) -> None:
     """On day 0 every routine appointment before the restart is cancelled, with no next date."""
     booked = run.needs.booked_day
     for number in np.flatnonzero(run.waiting & (booked >= 0)):
@@ -231,7 +231,6 @@ def _cancel_routine(run: _Run, marked: NDArray[np.bool_], restart: int) -> None:
         if not run.needs.urgent[number] and booked[number] < restart:
             run.notes.lose(int(number), day=0, lost_day=int(booked[number]), dated=False)
             run.booked[number] = NO_BOOKING
-    del marked
 
 
 def _keep_promises(run: _Run, met: list[int], tried: NDArray[np.int64], day: int) -> None:

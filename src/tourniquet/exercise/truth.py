@@ -21,7 +21,6 @@ from tourniquet.exercise.keyed import normal, uniform
 from tourniquet.exercise.region import Region
 from tourniquet.exercise.scenario import Scenario
 from tourniquet.pathology.catalogue import (
-    CHILD_UNDER_YEARS,
     DISCIPLINES,
     Catalogue,
     Indication,
@@ -238,8 +237,3 @@ def _exact_on(
             part = aid if not lab.own else level - aid if name in helped else level
             table[number, DISCIPLINES.index(name)] = usual[name] * weight * part / 100
     return table
-
-
-def is_child(age_years: float) -> bool:
-    """Under sixteen."""
-    return age_years < CHILD_UNDER_YEARS
