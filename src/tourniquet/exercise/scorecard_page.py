@@ -75,7 +75,8 @@ details{margin-top:6px}
 summary{cursor:pointer;color:var(--blue);text-decoration:underline;padding:4px 0}
 details .nhsuk-details__text{overflow-x:auto}
 footer{color:var(--soft);padding:16px;font-size:.9rem}
-@media (max-width:480px){body{font-size:16px}.tq-chart{padding:8px}
+th.n{white-space:normal}
+@media (max-width:480px){th,td{padding:6px}body{font-size:16px}.tq-chart{padding:8px}
 .tq-chart__label{font-size:20px}.card .big{font-size:1.6rem}}
 @media print{body{background:#fff;font-size:11pt}header{background:#fff;color:#000;
 border-bottom:3px solid #000}.tq-chart,.card,tr{break-inside:avoid}h2{break-after:avoid}
@@ -175,14 +176,15 @@ def _summary(card: Row) -> Markup:
             "Harm of delay",
             less,
             f"than what happened; {over} a bound that no policy at all can go below.",
-            good=ours <= theirs,
+            good=ours <= min(theirs, _number(harm["strict_priority"])),
         ),
         _card(
             "Urgent tests within their safe time",
             _percent(urgent["tourniquet"]),
             f"{_percent(urgent['what_happened'])} under what happened, "
             f"{_percent(urgent['strict_priority'])} under strict priority.",
-            good=_number(urgent["tourniquet"]) >= _number(urgent["what_happened"]),
+            good=_number(urgent["tourniquet"])
+            >= max(_number(urgent["what_happened"]), _number(urgent["strict_priority"])),
         ),
         _card(
             "Specimens taken that no one could process",
