@@ -204,7 +204,7 @@ def plan_page() -> plan.PlanPage:
     )
     return plan.PlanPage(
         state="proposed", plan_id="k7", first_day=TODAY, last_day=TODAY + timedelta(days=13),
-        figures=plan.Figures(9314, 2710, 3120, 1402, 2082, 48213.4, 47790.2, 0.00885, 1.84),
+        figures=plan.Figures(9314, 2710, 3120, 1402, 2082, 3, 48213.4, 47790.2, 0.00885),
         made_at=NOW, made_by="Dr Amara Osei", policy="June 2024, version 3",
         urgent=(urgent_row(0, acknowledged=False), urgent_row(1, acknowledged=True),
                 urgent_row(2, acknowledged=False)),

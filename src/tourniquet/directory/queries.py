@@ -32,6 +32,16 @@ def names_of(codes: set[str]) -> dict[str, str]:
     return dict(Organisation.objects.filter(code__in=codes).values_list("code", "name"))
 
 
+def phones_of(codes: set[str]) -> dict[str, str]:
+    """Phone numbers of organisations by code; codes not listed are left out."""
+    return dict(Organisation.objects.filter(code__in=codes).values_list("code", "phone"))
+
+
+def roles_of(accounts: set[str]) -> dict[str, str]:
+    """Roles of accounts by name; names that are no account are left out."""
+    return dict(Account.objects.filter(name__in=accounts).values_list("name", "role"))
+
+
 def find_viewer(account: str) -> Viewer | None:
     """The viewer that an active account is, or None."""
     found = Account.objects.filter(name=account, active=True).first()

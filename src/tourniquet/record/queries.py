@@ -36,6 +36,11 @@ def list_consequences(position: int, *, limit: int = 50) -> list[JournalEntry]:
     )
 
 
+def count_consequences(position: int) -> int:
+    """How many entries name this one as their cause."""
+    return JournalEntry.objects.filter(cause=position).count()
+
+
 def list_refused_messages(*, limit: int = 50) -> list[Message]:
     """Messages answered AR or AE that nobody has dealt with, newest first."""
     found = Message.objects.filter(code__in=("AR", "AE"), reviewed_by="")

@@ -3,7 +3,7 @@
 Invariants:
 - A view gets a Viewer of an active account, or is never called.
 - Somebody who has not signed in is sent to the sign-in page and back.
-- A bearer token signs in a machine for one answer; a form still needs its session and CSRF token.
+- Nobody comes in by a bearer token here: tokens are for the machines' addresses (edge).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from tourniquet.directory.queries import find_viewer
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.web import addresses
+from tourniquet.web.errors import method_not_allowed
 
 ViewerView = Callable[..., HttpResponse]
 PlainView = Callable[..., HttpResponse]
@@ -39,12 +40,12 @@ def page(
         @wraps(view)
         def checked(http_request: HttpRequest, **kwargs: object) -> HttpResponse:
             if http_request.method not in methods:
-                return HttpResponseNotAllowed(methods)
+                return method_not_allowed(http_request, methods)
             viewer = find_signed_in(http_request)
             if viewer is None:
-                return HttpResponseRedirect(
-                    addresses.with_query(addresses.SIGN_IN, next=http_request.path)
-                )
+                # A form's own address cannot be opened, so whoever posted to it comes back to Now.
+                back = http_request.get_full_path() if http_request.method != "POST" else ""
+                return HttpResponseRedirect(addresses.with_query(addresses.SIGN_IN, next=back))
             if task is not None:
                 viewer.demand(task)
             return view(http_request, viewer, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from tourniquet.kernel.errors import (
@@ -13,12 +14,14 @@ from tourniquet.kernel.errors import (
     TourniquetError,
     UserError,
 )
+from tourniquet.web.errors import answer, note_fault
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-_POLICY = (
+POLICY = (
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
     "object-src 'none'"
 )
+_AWAY = (OperationalError, InterfaceError)
 
 
 class PageHeaders:
@@ -29,7 +32,7 @@ class PageHeaders:
 
     def __call__(self, http_request: HttpRequest) -> HttpResponse:
         response = self.get_response(http_request)
-        response.headers.setdefault("Content-Security-Policy", _POLICY)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
         if not http_request.path.startswith(("/static/", "/status/")):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -47,7 +50,7 @@ def status_of(error: TourniquetError) -> int:
 
 
 class Errors:
-    """Turns our errors into answers with the right status."""
+    """Turns our errors, and a database that is away, into answers with the right status."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -59,10 +62,12 @@ class Errors:
         self, http_request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
         """An error of ours as a page; others go Django's way."""
+        if isinstance(exception, _AWAY):
+            return answer(http_request, 503)
         if not isinstance(exception, TourniquetError):
+            note_fault(exception)
             return None
-        return HttpResponse(
-            f"{exception}\n",
-            status=status_of(exception),
-            content_type="text/plain; charset=utf-8",
-        )
+        status = status_of(exception)
+        reference = note_fault(exception) if status >= 500 else ""
+        what = f"{exception.where}: {exception.what}" if exception.where else exception.what
+        return answer(http_request, status, what=what, remedy=exception.remedy, reference=reference)

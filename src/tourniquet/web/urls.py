@@ -2,6 +2,43 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, register_converter
+from django.urls.converters import StringConverter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from tourniquet.web.views import incident, plan, session
+
+
+class IdConverter(StringConverter):
+    """One of our ids: nothing that a database or a page could stumble over."""
+
+    regex = "[0-9A-Za-z_.-]{1,100}"
+
+
+class PositionConverter(StringConverter):
+    """A position of the journal."""
+
+    regex = "[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:  # type: ignore[override] # a converter's affair
+        return int(value)
+
+
+register_converter(IdConverter, "id")
+register_converter(PositionConverter, "position")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("sign-in/", session.sign_in),
+    path("sign-out/", session.sign_out),
+    path("incident/", incident.show),
+    path("incident/declare/", incident.declare),
+    path("incident/capacity/", incident.capacity),
+    path("incident/capacity/table/", incident.capacity_table),
+    path("incident/log/", incident.log),
+    path("incident/update/", incident.update),
+    path("incident/stand-down/", incident.end),
+    path("plan/", plan.current),
+    path("plan/propose/", plan.propose),
+    path("plan/<id:plan_id>/", plan.show),
+    path("plan/<id:plan_id>/acknowledge/", plan.acknowledge),
+    path("plan/<id:plan_id>/adopt/", plan.adopt),
+]

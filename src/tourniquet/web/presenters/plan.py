@@ -44,6 +44,7 @@ class ChangeRow:
     after: Place | None
     review_on: date | None
     reason: str
+    skipped: str = ""
 
     @property
     def decision_words(self) -> str:
@@ -66,7 +67,7 @@ class UrgentRow:
     practice_phone: str
     indication: str
     priority: str
-    safe_until: date
+    safe_until: date | None
     served_on: date | None
     review_on: date | None
     reason: str
@@ -97,10 +98,10 @@ class Figures:
     moved: int
     booked: int
     deferred: int
+    urgent_unserved: int
     harm: float
     lower_bound: float
     gap: float | None
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,16 @@ class PlanPage:
     changes: tuple[ChangeRow, ...] = ()
     filters: PlanFilters | None = None
     paging: Paging | None = None
+    may_propose: bool = False
     may_adopt: bool = False
     may_acknowledge: bool = False
+    may_see_people: bool = True
+    incident_runs: bool = True
+    open_urgent_in_all: int = 0
     form: Form = BLANK_FORM
     adopted_by: str = ""
     adopted_at: datetime | None = None
+    lines: int = 0
     moved_so_far: int = 0
     notices_queued: int = 0
     adopt_position: int | None = None
@@ -140,7 +146,13 @@ class PlanPage:
 
     @property
     def open_urgent(self) -> int:
-        """Urgent needs not served that nobody has acknowledged."""
+        """Urgent needs not served that nobody has acknowledged, those not shown here included."""
+        shown = sum(1 for row in self.urgent if not row.is_acknowledged)
+        return max(shown, self.open_urgent_in_all)
+
+    @property
+    def open_urgent_shown(self) -> int:
+        """Those of them that this viewer may acknowledge."""
         return sum(1 for row in self.urgent if not row.is_acknowledged)
 
     @property

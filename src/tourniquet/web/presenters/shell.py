@@ -154,6 +154,7 @@ ERROR_HEADINGS = {
     400: "We could not read what was sent",
     403: "Your account may not see or do this",
     404: "Page not found",
+    405: "This address cannot be opened by itself",
     500: "Something went wrong here",
     503: "Tourniquet cannot be used for a moment",
 }
@@ -169,6 +170,10 @@ ERROR_REMEDIES = {
     404: (
         "Check the address, or search for the patient by NHS number.",
         "A record that your organisation may not see is shown as not found.",
+    ),
+    405: (
+        "This address is the target of a form; it cannot be opened by itself.",
+        "Go to the page with the form.",
     ),
     500: (
         "What you did may not have been kept. Look at the page before you do it again.",

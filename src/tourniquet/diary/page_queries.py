@@ -1,0 +1,89 @@
+"""The diary for pages: capacity, clinics' days, who waits; bounded, a viewer first.
+
+Invariants:
+- Capacity and places are for who sees operations; needs and appointments name patients and are
+  for who sees clinical records, and of these only the viewer's organisation's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Max
+
+from tourniquet.diary.models import (
+    Clinic,
+    Laboratory,
+    LaboratoryDay,
+    Need,
+)
+from tourniquet.directory.roles import Task, Viewer
+
+WEEKS_MOST = 20
+DAY_ROWS_MOST = 20_000
+PAGE_MOST = 500
+PLACES_MOST = 5000
+NORMAL = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityDay:
+    """What a laboratory can take on a day in one discipline, as last declared."""
+
+    laboratory: str
+    discipline: str
+    day: date
+    tubes: int
+    normal_tubes: int
+    flag: str
+    source: str
+    declared_at: datetime
+
+
+def list_laboratories(viewer: Viewer) -> list[str]:
+    """Codes of the laboratories."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    return list(Laboratory.objects.order_by("code").values_list("code", flat=True)[:PLACES_MOST])
+
+
+def list_clinics(viewer: Viewer) -> list[str]:
+    """Codes of the clinics."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    return list(Clinic.objects.order_by("code").values_list("code", flat=True)[:PLACES_MOST])
+
+
+def list_capacity(viewer: Viewer, first: date, last: date) -> list[CapacityDay]:
+    """Capacity by laboratory, discipline and day, both days included."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    rows = LaboratoryDay.objects.filter(day__gte=first, day__lte=last)
+    return [
+        CapacityDay(*row)
+        for row in rows.order_by("laboratory", "discipline", "day").values_list(
+            "laboratory",
+            "discipline",
+            "day",
+            "tubes",
+            "normal_tubes",
+            "flag",
+            "source",
+            "declared_at",
+        )[:DAY_ROWS_MOST]
+    ]
+
+
+def find_last_declared_day(viewer: Viewer, first: date) -> date | None:
+    """The last day from `first` on for which a laboratory said something, or None."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    limit = first + timedelta(weeks=WEEKS_MOST)
+    rows = LaboratoryDay.objects.filter(day__gte=first, day__lt=limit).exclude(flag=NORMAL)
+    found: date | None = rows.aggregate(last=Max("day"))["last"]
+    return found
+
+
+def list_safe_days(viewer: Viewer, needs: Iterable[str]) -> dict[str, date]:
+    """The day until which each of these needs may safely wait, for lines already scoped."""
+    viewer.demand(Task.SEE_CLINICAL)
+    rows = Need.objects.filter(pk__in=sorted(set(needs)))
+    return dict(rows.values_list("id", "safe_until"))
