@@ -68,7 +68,7 @@ def command(  # noqa: PLR0917 (click passes by name)
 
     SCENARIO names one that ships with Tourniquet; june-2024 is the only one so far.
     """
-    from tourniquet.exercise.homes import prepare_folder
+    from tourniquet.exercise.folders import prepare_folder
     from tourniquet.exercise.scenario import load_scenario
 
     named = os.environ.get("TOURNIQUET_HOME", "")

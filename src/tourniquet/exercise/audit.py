@@ -74,8 +74,8 @@ class _Standing:
     served: int = NEVER
 
 
-def audit_needs(world: World) -> Outcome:
-    """What became of every need."""
+def audit_needs(world: World, *, wrongly_passed: int) -> Outcome:
+    """What became of every need; `wrongly_passed` are tubes that the gate let through in vain."""
     notes = OutcomeNotes(needs=len(world.needs), days=world.scenario.days)
     standing: dict[str, _Standing] = {}
     for day_of_entry, body in _entries(world):
@@ -90,7 +90,7 @@ def audit_needs(world: World) -> Outcome:
     served = np.full(len(world.needs), NEVER, dtype=np.int32)
     for found in standing.values():
         served[found.number] = min(served[found.number], found.served)
-    notes.unprocessable = Alarm.objects.filter(kind=UNGATED_ALARM).count()
+    notes.unprocessable = wrongly_passed + Alarm.objects.filter(kind=UNGATED_ALARM).count()
     end = world.scenario.days + world.scenario.tail_days
     return notes.finish("tourniquet", served, end=end)
 

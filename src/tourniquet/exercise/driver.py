@@ -7,7 +7,8 @@ A service day, in order:
 3. The lead asks for a plan where one is due, acknowledges what is urgent and unserved, adopts it.
 4. The morning's work: new dates, the gate, notices. The message gateway answers for each.
 5. Clinics read their list and take specimens from those who come and whom the gate passed (MLLP).
-6. Laboratories process what they can in the end, and report (MLLP).
+6. A laboratory that failed at midday says so; the system says which specimens that overtakes.
+   Laboratories process the others and report (MLLP).
 7. The evening's work: who did not come, follow-ups.
 
 Invariants:
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,11 +33,12 @@ from tourniquet.exercise.partners import Console, MessageSender
 from tourniquet.exercise.world import World
 from tourniquet.kernel.clock import london_time
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.pathology.catalogue import DISCIPLINES, PRIORITIES
+from tourniquet.pathology.catalogue import DISCIPLINES
 
 FORECAST_WEEKS = 5
 MORNING = (6, 30)
 MIDDAY = (12, 0)
+AFTERNOON = (15, 0)
 EVENING = (18, 0)
 LAB_FAILED = "The laboratory failed after the specimen was taken; it could not be processed."
 
@@ -60,6 +62,7 @@ class Tally:
     refused: dict[str, str] = field(default_factory=dict)
     collected: int = 0
     overtaken: int = 0
+    wrongly_passed: int = 0
     missed: int = 0
     confirmed_by_day: dict[int, int] = field(default_factory=dict)
 
@@ -127,8 +130,10 @@ class Driver:
         if scenario.is_open(day):
             self._set_clock(self._at(day, MIDDAY))
             visits = self._collect(day)
+            self._set_clock(self._at(day, AFTERNOON))
+            overtaken = self._tell_of_failures(day)
             self._set_clock(self._at(day, EVENING))
-            self._report(day, visits)
+            self._report(day, visits, overtaken)
         self._job("evening")
 
     def _declare_incident(self) -> None:
@@ -158,6 +163,10 @@ class Driver:
         rows = self._capacity_rows(day, day, flag="confirmed")
         if day % 7 == 0:
             rows += self._capacity_rows(day + 1, day + FORECAST_WEEKS * 7, flag="forecast")
+        self._post_capacity(rows)
+        self.tally.confirmed_by_day[day] = int(self._world.truth.capacity.confirmed_on(day).sum())
+
+    def _post_capacity(self, rows: Sequence[tuple[object, ...]]) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("laboratory", "discipline", "day", "tubes", "flag", "source"))
@@ -165,7 +174,6 @@ class Driver:
         self._people.lead.submit(
             "/incident/capacity/table/", {"rows": text.getvalue()}, page="/incident/"
         )
-        self.tally.confirmed_by_day[day] = int(self._world.truth.capacity.confirmed_on(day).sum())
 
     def _capacity_rows(self, first: int, last: int, *, flag: str) -> list[tuple[object, ...]]:
         world, capacity = self._world, self._world.truth.capacity
@@ -216,11 +224,7 @@ class Driver:
     def _collect(self, day: int) -> list[Visit]:
         """Clinics take specimens from those who come and whom the gate passed."""
         world = self._world
-        on = world.scenario.date_of(day)
-        listed = self._people.feed.get_json(f"/diary/{on.isoformat()}.json")
-        if not isinstance(listed, list):
-            raise OperatorError("The day list is not a list.", where="/diary/")
-        passed = [row for row in listed if row["gate"] == "reserved"]
+        passed = [row for row in self._listed(day) if row["gate"] == "reserved"]
         numbers = np.array([_number(row["requisition"]) for row in passed], dtype=np.int64)
         come = world.truth.attends(world.needs, numbers, day) if len(numbers) else []
         visits, out = [], []
@@ -249,19 +253,44 @@ class Driver:
         self._send(out)
         return visits
 
-    def _report(self, day: int, visits: list[Visit]) -> None:
-        """Laboratories process the urgent first, as far as they can in the end, and report."""
-        world = self._world
-        left = world.truth.capacity.actual_on(day).astype(int).copy()
+    def _tell_of_failures(self, day: int) -> set[int]:
+        """Laboratories that failed at midday say so; the needs whose specimens that overtakes."""
+        world, capacity = self._world, self._world.truth.capacity
+        failed = np.flatnonzero(capacity.failed[:, day - capacity.first_day]) if day >= 0 else []
+        if not len(failed):
+            return set()
+        on = world.scenario.date_of(day).isoformat()
+        table = capacity.actual_on(day)
+        rows = [
+            (world.region.laboratories[row].code, name, on, int(table[row, column]), "confirmed",
+             "failed at midday")
+            for row in failed
+            for column, name in enumerate(DISCIPLINES)
+            if name in {served for served, _ in world.region.laboratories[row].weights}
+        ]  # fmt: skip
+        self._post_capacity(rows)
+        return {
+            _number(row["requisition"]) for row in self._listed(day) if row["gate"] == "overtaken"
+        }
+
+    def _report(self, day: int, visits: list[Visit], overtaken: set[int]) -> None:
+        """Laboratories process what was not overtaken, and report on everything."""
+        left = self._world.truth.capacity.actual_on(day).astype(int).copy()
         out = []
         for visit in sorted(visits, key=lambda one: (one.need.priority, one.need.number)):
+            if visit.need.number in overtaken:
+                self.tally.overtaken += 1
+                out.append(self._unprocessed(day, visit))
+                continue
             row = self._laboratory[visit.laboratory]
             tubes = [(DISCIPLINES.index(name), count) for name, count in visit.need.tubes]
-            fits = all(left[row, column] >= count for column, count in tubes)
-            if fits:
-                for column, count in tubes:
-                    left[row, column] -= count
-            out.append(self._result(day, visit) if fits else self._unprocessed(day, visit))
+            if any(left[row, column] < count for column, count in tubes):
+                self.tally.wrongly_passed += sum(count for _, count in tubes)
+                out.append(self._unprocessed(day, visit))
+                continue
+            for column, count in tubes:
+                left[row, column] -= count
+            out.append(self._result(day, visit))
         self._send(out)
 
     def _result(self, day: int, visit: Visit) -> tuple[str, bytes]:
@@ -294,7 +323,6 @@ class Driver:
         )
 
     def _unprocessed(self, day: int, visit: Visit) -> tuple[str, bytes]:
-        self.tally.overtaken += 1
         return messages.unprocessed_message(
             visit.need,
             self._world.person_of(visit.need.number),
@@ -305,6 +333,13 @@ class Driver:
             visit=visit.ordinal,
             reason=LAB_FAILED,
         )
+
+    def _listed(self, day: int) -> list[dict[str, str]]:
+        on = self._world.scenario.date_of(day)
+        listed = self._people.feed.get_json(f"/diary/{on.isoformat()}.json")
+        if not isinstance(listed, list):
+            raise OperatorError("The day list is not a list.", where="/diary/")
+        return listed
 
     # Tools -------------------------------------------------------------------------------------
 
@@ -325,8 +360,3 @@ class Driver:
 
 def _number(requisition: str) -> int:
     return int(requisition.removeprefix("EX")) - 1
-
-
-def priority_of(number: int) -> str:
-    """The word for a priority's number."""
-    return PRIORITIES[number - 1]

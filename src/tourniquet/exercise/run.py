@@ -96,7 +96,7 @@ def run_exercise(
         tally = _play(terms, world, accounts, describe, advance)
         # 4. and 5. What became of it.
         describe("Auditing the record")
-        outcome = audit_needs(world)
+        outcome = audit_needs(world, wrongly_passed=tally.wrongly_passed)
         telling = audit_telling()
         sent = audit_messages(tally.acknowledged)
         describe("Replaying the journal")

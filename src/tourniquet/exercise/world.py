@@ -42,6 +42,10 @@ class World:
         """One person."""
         return person_at(self.region, self.table, int(number))
 
+    def person_of(self, need: int) -> Person:
+        """The person who has a need."""
+        return self.person(int(self.needs.person[need]))
+
     def all_people(self) -> Iterator[Person]:
         """Everybody, streaming."""
         return people(self.region, self.people, self.seed)

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
+from django.db import connection
+
 from tourniquet.diary.entries import NeedExtended, NeedOpened, NeedWithdrawn
 from tourniquet.diary.models import Need
 from tourniquet.diary.opening import Harm, Indicated, NeedTerms, draw_up, tighten
 from tourniquet.diary.rules import choose_review_day
-from tourniquet.directory.models import Organisation
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.pathology.catalogue import Catalogue, Indication, load_catalogue
@@ -118,6 +119,7 @@ def _terms(order: Order, catalogue: Catalogue) -> NeedTerms:
         stated_urgency=order.priority,
         harm_by_priority=_harm_by_priority(),
         tubes=_count_tubes(order.test_codes, found, catalogue),
+        asked_on=service_day(order.authored_at),
         due=order.wanted_on or service_day(order.authored_at),
     )
 
@@ -188,6 +190,8 @@ def _find_open(journal: Writer, order: Order) -> tuple[str, NeedTerms] | None:
     if not order.requisition:
         return None
     journal.flush()
+    if not _has_needs(order.requisition):
+        return None  # by far the most: a new form
     row = (
         Need.objects.filter(
             requisition=order.requisition, patient_id=order.patient_id, status__in=_OPEN
@@ -199,11 +203,19 @@ def _find_open(journal: Writer, order: Order) -> tuple[str, NeedTerms] | None:
     return (row[0], NeedTerms(*row[1:])) if row else None
 
 
+def _has_needs(requisition: str) -> bool:
+    """Asked once an order: plain SQL, because building the query would cost more than it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM diary_need WHERE requisition = %s LIMIT 1", [requisition])
+        return cursor.fetchone() is not None
+
+
 def _zone_of(*organisations: str) -> str:
     """The zone of the first of these organisations that has one."""
-    zones = dict(
-        Organisation.objects.filter(code__in=[o for o in organisations if o]).values_list(
-            "code", "zone"
-        )
-    )
-    return next((zones[code] for code in organisations if zones.get(code)), "")
+    with connection.cursor() as cursor:
+        for code in filter(None, organisations):
+            cursor.execute("SELECT zone FROM directory_organisation WHERE code = %s", [code])
+            row = cursor.fetchone()
+            if row and row[0]:
+                return str(row[0])
+    return ""

@@ -1,0 +1,67 @@
+"""A message gateway and a post office, simulated: they pick up the outbox and answer for each.
+
+Invariants:
+- What fails depends on the seed and on what is sent to whom, not on the order of picking up.
+- Each notice is picked up once; an answer is sent for each, over HTTP, with the gateway's token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tourniquet.exercise.partners import Console
+from tourniquet.exercise.world import World
+
+CHANNEL_OF_FOLDER = {"text": "text", "letter": "letter", "call-list": "call"}
+RECEIPTS_AT_ONCE = 1000
+TEXT_MINUTES = 2
+CALL_MINUTES = 240
+
+
+class Gateway:
+    """Reads `outbox/` of the home and posts receipts."""
+
+    def __init__(self, home: Path, world: World) -> None:
+        self._outbox = home / "outbox"
+        self._world = world
+        self._seen: set[str] = set()
+
+    def deliver(self, console: Console, moment: datetime) -> int:
+        """Answer for everything that is new in the outbox; how many."""
+        receipts: list[dict[str, str]] = []
+        for folder, channel in CHANNEL_OF_FOLDER.items():
+            place = self._outbox / folder
+            if place.is_dir():
+                receipts += self._pick_up(place, channel, moment)
+        for start in range(0, len(receipts), RECEIPTS_AT_ONCE):
+            console.post_json("/notices/receipts", receipts[start : start + RECEIPTS_AT_ONCE])
+        return len(receipts)
+
+    def _pick_up(self, place: Path, channel: str, moment: datetime) -> list[dict[str, str]]:
+        receipts = []
+        for path in sorted(place.iterdir()):
+            if path.name in self._seen or path.name.startswith("."):
+                continue
+            self._seen.add(path.name)
+            fails = self._fails(channel, path)
+            receipts.append(
+                {
+                    "notice": path.name.split(".", 1)[0],
+                    "status": "failed_for_good" if fails else "delivered",
+                    "at": (moment + self._delay(channel)).isoformat(),
+                }
+            )
+        return receipts
+
+    def _fails(self, channel: str, path: Path) -> bool:
+        digest = hashlib.blake2b(path.read_bytes(), digest_size=4).digest()
+        return self._world.truth.message_fails(channel, int.from_bytes(digest, "big"), 0)
+
+    def _delay(self, channel: str) -> timedelta:
+        if channel == "text":
+            return timedelta(minutes=TEXT_MINUTES)
+        if channel == "call":
+            return timedelta(minutes=CALL_MINUTES)
+        return timedelta(days=self._world.scenario.channels.letter_days)
