@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tourniquet.triage.problem import Clinic, Lab, Need, Plan, Problem, Zone
+    from tourniquet.triage.problem import Clinic, Need, Plan, Problem, Zone
 
 DISCIPLINES = ("chemistry", "haematology", "coagulation", "immunology", "microbiology", "other")
 REGION_KM = 24.0
@@ -61,7 +61,7 @@ def make_problem(
     *, needs: int, seed: int = 7, zones: int = 200, clinics: int = 60, labs: int = 8, days: int = 28
 ) -> Problem:
     """Make a synthetic region with `needs` needs; the same arguments make the same one."""
-    from tourniquet.triage.problem import (  # noqa: PLC0415 - numpy only when it runs
+    from tourniquet.triage.problem import (
         Clinic,
         Courier,
         Lab,
@@ -134,7 +134,7 @@ def _make_needs(
     clinics: tuple[Clinic, ...],
     days: int,
 ) -> tuple[Need, ...]:
-    from tourniquet.triage.problem import Need  # noqa: PLC0415 - numpy only when it runs
+    from tourniquet.triage.problem import Need
 
     shares = [kind.share for kind in _INDICATIONS]
     nearest = {
@@ -176,8 +176,8 @@ def _make_needs(
 
 def place_strictly(problem: Problem) -> tuple[float, int]:
     """Serve by strict priority, first place with room; give harm and how many were served."""
-    from tourniquet.triage.network import build_network  # noqa: PLC0415 - numpy only when it runs
-    from tourniquet.triage.placement import Placement  # noqa: PLC0415 - numpy only when it runs
+    from tourniquet.triage.network import build_network
+    from tourniquet.triage.placement import Placement
 
     network = build_network(problem)
     placement = Placement(network)
@@ -186,18 +186,14 @@ def place_strictly(problem: Problem) -> tuple[float, int]:
         key=lambda at: (problem.needs[at].priority, problem.needs[at].safe_until, at),
     )
     for need in order:
-        for day in range(placement.first_day[need], problem.days):
-            found = placement.find_place(need, day)
-            if found is not None:
-                placement.put(need, found[0], found[1], day)
-                break
+        placement.put_earliest(need)
     served = sum(day >= 0 for day in placement.day)
     return float(placement.total_harm() * network.unit), served
 
 
 def run(*, needs: int = 40_000, seed: int = 7, echo: bool = True) -> dict[str, float | int | None]:
     """Plan a synthetic region and give (and print) the figures."""
-    from tourniquet.triage.solver import solve  # noqa: PLC0415 - highspy only when it runs
+    from tourniquet.triage.solver import solve
 
     problem = make_problem(needs=needs, seed=seed)
     started = time.perf_counter()

@@ -26,12 +26,12 @@ def command(problem: Path, out: Path, *, as_json: bool) -> None:
     is asked for more than it has. The lower bound on harm is proven.
     """
     # Imported here: --help must not wait for numpy and the solver.
-    import json  # noqa: PLC0415 - see above
-    import time  # noqa: PLC0415 - see above
+    import json
+    import time
 
-    from tourniquet.triage.reading import read_problem  # noqa: PLC0415 - see above
-    from tourniquet.triage.solver import solve  # noqa: PLC0415 - see above
-    from tourniquet.triage.writing import (  # noqa: PLC0415 - see above
+    from tourniquet.triage.reading import read_problem
+    from tourniquet.triage.solver import solve
+    from tourniquet.triage.writing import (
         check_out,
         summarise,
         write_plan,

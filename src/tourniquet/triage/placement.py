@@ -52,6 +52,8 @@ class Placement:
         self._freed = [0] * network.days  # how often something was given back on a day
         self._full: dict[tuple[int, int], int] = {}  # (group, day) -> freed count when found full
         self._no_lab: dict[tuple[int, int], int] = {}
+        self._freed_total = 0
+        self._nothing: dict[int, tuple[int, int]] = {}  # group -> freed count, first day looked at
 
     def copy_decisions(self) -> tuple[list[int], list[int], list[int]]:
         """Give day, clinic and lab of each need."""
@@ -88,6 +90,7 @@ class Placement:
             left[at] += tubes
         self.day[need] = self.clinic[need] = self.lab[need] = NOWHERE
         self._freed[day] += 1
+        self._freed_total += 1
         return clinic, lab, day
 
     def find_place(self, need: int, day: int) -> tuple[int, int] | None:
@@ -107,6 +110,26 @@ class Placement:
         if found is None:
             self._full[group, day] = stamp
         return found
+
+    def has_nothing(self, need: int) -> bool:
+        """Say whether it is known that no day has room for this need; no search is made."""
+        known = self._nothing.get(self._group[need])
+        return (
+            known is not None and known[0] == self._freed_total and known[1] <= self.first_day[need]
+        )
+
+    def put_earliest(self, need: int) -> bool:
+        """Place a need that is nowhere on the first day with room. Gives whether there was one."""
+        if self.has_nothing(need):
+            return False
+        first = self.first_day[need]
+        for day in range(first, self.network.days):
+            place = self.find_place(need, day)
+            if place is not None:
+                self.put(need, place[0], place[1], day)
+                return True
+        self._nothing[self._group[need]] = (self._freed_total, first)
+        return False
 
     def find_clinic_place(self, need: int, clinic: int, day: int) -> int | None:
         """Find a laboratory with room for this need at this clinic on this day."""
@@ -337,17 +360,7 @@ class Placement:
 
     def _fill(self, needs: Iterable[int]) -> int:
         """Serve whoever can be served with what is left, each on the earliest day."""
-        changes = 0
-        for need in needs:
-            if self.day[need] != NOWHERE:
-                continue
-            for day in range(self.first_day[need], self.network.days):
-                place = self.find_place(need, day)
-                if place is not None:
-                    self.put(need, place[0], place[1], day)
-                    changes += 1
-                    break
-        return changes
+        return sum(self.put_earliest(need) for need in needs if self.day[need] == NOWHERE)
 
     def _bring_forward(self) -> int:
         changes = 0

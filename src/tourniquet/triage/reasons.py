@@ -8,8 +8,12 @@ Invariants:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from tourniquet.triage import rules
-from tourniquet.triage.network import Network
+from tourniquet.triage.network import Array, Network
 from tourniquet.triage.placement import Placement
 from tourniquet.triage.problem import BOOK, DEFER, KEEP, Need, Problem
 
@@ -21,7 +25,15 @@ class Reasons:
         self._problem = problem
         self._network = network
         self._placement = placement
-        self._blocks: dict[tuple[int, int, int], str] = {}
+        self._words: dict[tuple[int, int, int], str] = {}
+        self._kind_days: dict[int, Array] = {}
+        self._outlooks: dict[tuple[int, int], _Outlook] = {}
+        self._seats_left = np.array(placement.seats_left, dtype=np.int64).reshape(
+            network.seats.shape
+        )
+        labs, disciplines, days = network.capacity.shape
+        left = np.array(placement.tubes_left, dtype=np.int64).reshape(labs, days, disciplines)
+        self._tubes_left = left.transpose(0, 2, 1)
 
     def explain(self, at: int, decision: str) -> str:
         """Explain the decision on the need at place `at`."""
@@ -63,81 +75,104 @@ class Reasons:
             return "no courier from the booked clinic reaches a laboratory in time"
         if network.seats[clinic, booked] <= 0:
             return "the booked clinic has no seats that day"
-        if not (
-            network.lab_days(network.kind_of[at : at + 1])[0, :, booked]
-            & network.links[kind, clinic]
-        ).any():
+        if not (self._lab_days(kind)[:, booked] & network.links[kind, clinic]).any():
             return "no laboratory in reach can take these tubes on the booked day"
         if day < booked:
             return "an earlier day does less harm"
         return "the places of the booked day went to needs for whom waiting does more harm"
 
+    def _lab_days(self, kind: int) -> Array:
+        if kind not in self._kind_days:
+            self._kind_days[kind] = self._network.lab_days(np.array([kind]))[0]
+        return self._kind_days[kind]
+
     def _why_deferred(self, at: int) -> str:
         network = self._network
         if self._problem.needs[at].released >= network.days:
             return "may not be served before the plan ends"
-        key = (int(network.reach_of[at]), int(network.kind_of[at]), int(network.first_day[at]))
-        if key not in self._blocks:
-            self._blocks[key] = self._find_block(at, *key)
-        return self._blocks[key]
+        group = (int(network.reach_of[at]), int(network.kind_of[at]))
+        key = (*group, int(network.first_day[at]))
+        words = self._words.get(key)
+        if words is None:
+            if group not in self._outlooks:
+                self._outlooks[group] = self._look(*group)
+            outlook = self._outlooks[group]
+            words = self._words[key] = _name_block(outlook, self._problem, key[2])
+        return words
 
-    def _find_block(self, at: int, reach: int, kind: int, first: int) -> str:
+    def _look(self, reach: int, kind: int) -> _Outlook:
+        """Look at what a reach and kind had, and has left, on each day."""
         network = self._network
-        clinics = list(network.reaches[reach])
-        last = network.days - 1
-        if not clinics:
-            return "there is no clinic"
+        clinics = np.array(network.reaches[reach], dtype=np.int64)
         links = network.links[kind][clinics]
-        if not links.any():
-            return "no courier from a clinic within travel reaches a laboratory in time"
-        clinics = [clinic for clinic, row in zip(clinics, links.tolist(), strict=True) if any(row)]
-        labs = [lab for lab, used in enumerate(links.any(axis=0).tolist()) if used]
-        if not (network.seats[clinics, first:] > 0).any():
-            return f"no clinic within travel has a seat from day {first} to day {last}"
-        never = self._disciplines_without(kind, labs, first)
-        if never:
-            return (
-                f"no laboratory in reach can take its {never} tubes from day {first} to day {last}"
-            )
-        table = network.lab_days(network.kind_of[at : at + 1])[0]
-        together = network.links[kind][clinics][:, labs].astype(int) @ table[labs, first:].astype(
-            int
+        useful = clinics[links.any(axis=1)] if links.size else clinics[:0]
+        labs = np.flatnonzero(links.any(axis=0)) if links.size else np.zeros(0, dtype=np.int64)
+        asked = np.flatnonzero(network.kinds[kind])
+        wanted = network.kinds[kind][asked][None, :, None]
+        had = (network.capacity[labs][:, asked] >= wanted).any(axis=0)
+        left = (self._tubes_left[labs][:, asked] >= wanted).any(axis=0)
+        fits = network.lab_days(np.array([kind]))[0][labs].astype(int)
+        by_clinic = network.links[kind][useful][:, labs].astype(int) @ fits
+        return _Outlook(
+            has_clinic=len(clinics) > 0,
+            has_link=len(useful) > 0,
+            asked=asked,
+            seats=(network.seats[useful] > 0).any(axis=0),
+            tubes=had,
+            together=((by_clinic > 0) & (network.seats[useful] > 0)).any(axis=0),
+            seats_left=(self._seats_left[useful] > 0).any(axis=0),
+            tubes_left=left,
         )
-        if not ((together > 0) & (network.seats[clinics, first:] > 0)).any():
-            return "no day has both a seat within travel and a laboratory for all of its tubes"
-        return self._what_is_full(kind, clinics, labs, first)
 
-    def _disciplines_without(self, kind: int, labs: list[int], first: int) -> str:
-        network = self._network
-        names = [
-            name
-            for at, name in enumerate(self._problem.disciplines)
-            if network.kinds[kind, at]
-            and not (network.capacity[labs, at, first:] >= network.kinds[kind, at]).any()
-        ]
-        return " and ".join(names)
 
-    def _what_is_full(self, kind: int, clinics: list[int], labs: list[int], first: int) -> str:
-        """Say what the plan has used up on the days when this need could have been served."""
-        placement, network = self._placement, self._network
-        asked = network.kinds[kind].tolist()
-        short: dict[str, int] = {}
-        no_seat = 0
-        for day in range(first, network.days):
-            if all(placement.seats_left[clinic][day] <= 0 for clinic in clinics):
-                no_seat += 1
-                continue
-            for at, name in enumerate(self._problem.disciplines):
-                if asked[at] and all(
-                    placement.tubes_left[lab][day][at] < asked[at] for lab in labs
-                ):
-                    short[name] = short.get(name, 0) + 1
-        last = network.days - 1
-        rest = "the places went to needs for whom waiting does more harm"
-        if no_seat and no_seat >= max(short.values(), default=0):
-            return f"every seat within travel is taken to day {last}; {rest}"
-        if short:
-            worst = max(short.values())
-            names = " and ".join(name for name, count in short.items() if count == worst)
-            return f"{names} capacity of the laboratories in reach is full to day {last}; {rest}"
-        return f"no seat and laboratory are free together to day {last}; {rest}"
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What a reach and kind had and has left, by day; disciplines run along `asked`."""
+
+    has_clinic: bool
+    has_link: bool
+    asked: Array
+    seats: Array  # [T]
+    tubes: Array  # [asked, T]
+    together: Array  # [T]
+    seats_left: Array  # [T]
+    tubes_left: Array  # [asked, T]
+
+
+def _name_block(outlook: _Outlook, problem: Problem, first: int) -> str:
+    """Name what binds from day `first` on: first what was never there, then what is used up."""
+    last = problem.days - 1
+    span = f"from day {first} to day {last}"
+    never = _join(problem, outlook.asked[~outlook.tubes[:, first:].any(axis=1)])
+    if not outlook.has_clinic:
+        words = "there is no clinic"
+    elif not outlook.has_link:
+        words = "no courier from a clinic within travel reaches a laboratory in time"
+    elif not outlook.seats[first:].any():
+        words = f"no clinic within travel has a seat {span}"
+    elif never:
+        words = f"no laboratory in reach can take its {never} tubes {span}"
+    elif not outlook.together[first:].any():
+        words = f"no day {span} has a seat within travel and a laboratory for all of its tubes"
+    else:
+        words = _name_shortage(outlook, problem, first)
+    return words
+
+
+def _name_shortage(outlook: _Outlook, problem: Problem, first: int) -> str:
+    """Name what the plan has used up on the days when this need could have been served."""
+    last = problem.days - 1
+    rest = "the places went to needs for whom waiting does more harm"
+    no_seat = int((~outlook.seats_left[first:]).sum())
+    short = (~outlook.tubes_left[:, first:] & outlook.seats_left[first:]).sum(axis=1)
+    worst = int(short.max(initial=0))
+    if no_seat and no_seat >= worst:
+        return f"every seat within travel is taken to day {last}; {rest}"
+    if worst:
+        names = _join(problem, outlook.asked[short == worst])
+        return f"{names} capacity of the laboratories in reach is full to day {last}; {rest}"
+    return f"no seat and laboratory are free together to day {last}; {rest}"
+
+
+def _join(problem: Problem, disciplines: Array) -> str:
+    return " and ".join(problem.disciplines[at] for at in disciplines.tolist())

@@ -192,18 +192,14 @@ def _place_rest(network: Network, placement: Placement, service: Array, *, order
     class_list: list[int] = class_of.tolist()
     left: list[int] = []
     for need in sequence:
-        if placement.day[need] != NOWHERE:
+        if placement.day[need] != NOWHERE or placement.has_nothing(need):
             continue
         at = class_list[need]
         wanted = day_lists[at][: worth_list[at]]
         if not _place_one(placement, need, wanted, ranked_lists[at]):
             left.append(need)
     for need in left:  # whoever the prices would leave out takes what is left over
-        for day in range(placement.first_day[need], network.days):
-            place = placement.find_place(need, day)
-            if place is not None:
-                placement.put(need, place[0], place[1], day)
-                break
+        placement.put_earliest(need)
 
 
 def _place_one(placement: Placement, need: int, wanted: list[int], ranked: list[float]) -> bool:
