@@ -51,7 +51,7 @@ def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migr
 
     log_to_stderr()
     with server.home_lock(home_folder()):
-        _prepare(may_migrate=may_migrate)
+        prepare(may_migrate=may_migrate)
         home_mark = open_home()
         (home_folder() / "static").mkdir(exist_ok=True)
         from tourniquet.site.asgi import application
@@ -69,7 +69,7 @@ def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migr
         asyncio.run(server.serve(application, addresses, ready, daily_work=real))
 
 
-def _prepare(*, may_migrate: bool) -> None:
+def prepare(*, may_migrate: bool) -> None:
     """Bring the tables up to date, where that is ours to decide.
 
     Raises: OperatorError when it is not.
