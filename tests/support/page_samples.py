@@ -15,7 +15,6 @@ from tourniquet.web.presenters import (
     incident,
     patients,
     plan,
-    scorecard,
     shell,
     worklists,
 )
@@ -444,42 +443,6 @@ def entry_page() -> entry.EntryPage:
     )  # fmt: skip
 
 
-def scorecard_page() -> scorecard.ScorecardPage:
-    compared = scorecard.Comparison
-    return scorecard.ScorecardPage(
-        "june-2024", 7, 20_000, 112, 41_230, 48.2,
-        (
-            compared("Urgent tests on time", "Share of P1 and P2 done within their safe time",
-                     99.1, 98.7, 71.4, unit="%", low_is_good=False),
-            compared("Harm", "In the policy's own unit", 48_213, 61_002, 190_411, 47_790),
-            compared("Postponed people with a date", "A next date or a day on which we tell",
-                     100, 62, 8, unit="%", low_is_good=False),
-            compared("Samples that could not be processed", "Taken, and no laboratory had room",
-                     0, 212, 3140),
-        ),
-        (
-            scorecard.Promise("Acknowledged messages lost", "0 of 412,003", "0", holds=True),
-            scorecard.Promise("Messages doubled", "0", "0", holds=True),
-            scorecard.Promise("Replay gives the same tables", "Yes", "Yes", holds=True),
-            scorecard.Promise("Unprocessable samples", "2", "0", holds=False),
-        ),
-        (
-            scorecard.Figure("Appointments kept", "61%", "of those that were booked"),
-            scorecard.Figure("Notices a person", "1.3", "texts, letters and calls"),
-            scorecard.Figure("Days to the next date", "9", "nine in ten had it by then"),
-            scorecard.Figure("Hours to be told", "4.2", "nine in ten had been told by then"),
-        ),
-        (("step", CHART), ("line", CHART2), ("bar", CHART3)),
-        tuple(
-            scorecard.CapacityLine(week, share, flag, "Published by the region" if share < 0.2
-                                   else "")
-            for week, share, flag in ((1, 0.04, "From a source"), (3, 0.25, "Estimated"))
-        ),
-        ("Demand is modelled on published yearly figures.",
-         "What happened is a stylised policy, played on the same people and capacity."),
-    )  # fmt: skip
-
-
 def public_files() -> dict[str, bytes]:
     """The patients' pages and letters, rendered."""
     page = status_page.StatusPage(
@@ -555,7 +518,6 @@ def pages() -> dict[str, tuple[str, shell.Shell, object]]:
             shell_for("Entry 88140", ""),
             replace(entry_page(), body=None, subject=None, causes=(), effects=()),
         ),
-        "scorecard": ("scorecard.html", shell_for("Scorecard", ""), scorecard_page()),
         "sign-in": (
             "sign_in.html",
             shell_for("Sign in", "", signed_in=None, incident=None, crumbs=(),

@@ -17,9 +17,7 @@ from tests.support import page_samples
 from tourniquet.web import addresses
 from tourniquet.web.jinja import TEMPLATES, build_environment
 from tourniquet.web.presenters.people import PatientLink, PersonName
-from tourniquet.web.presenters.scorecard import Comparison, ScorecardPage
 from tourniquet.web.presenters.shell import ERROR_HEADINGS, Shell
-from tourniquet.web.scorecard_files import scorecard_files
 
 ENVIRONMENT = build_environment(static=lambda path: f"/static/{path}")
 PAGES = page_samples.pages()
@@ -317,37 +315,3 @@ def test_static_files_of_the_layout_exist() -> None:
     static = Path(TEMPLATES).parent / "static"
     for path in re.findall(r'(?:href|src)="/static/([^"]+)"', render("home")):
         assert (static / path).is_file(), path
-
-
-def test_the_scorecard_opens_without_a_server() -> None:
-    _, shell, page = PAGES["scorecard"]
-    assert isinstance(page, ScorecardPage)
-    files = scorecard_files(dataclasses.replace(shell, signed_in=None, incident=None), page)
-    text = files["scorecard.html"].decode()
-    assert 'href="/' not in text
-    assert "<script" not in text
-    for path in re.findall(r'(?:href|src)="(assets/[^"]+)"', text):
-        assert path in files
-    outline(text)
-
-
-@pytest.mark.parametrize(
-    ("ours", "others", "low_is_good", "verdict"),
-    [
-        (1.0, (2.0, 3.0), True, "Better"),
-        (2.5, (2.0, 3.0), True, "Worse"),
-        (2.0, (2.0, 3.0), True, "Level"),
-        (99.0, (98.0, 71.0), False, "Better"),
-        (97.0, (98.0, 71.0), False, "Worse"),
-        (None, (98.0, 71.0), False, "Not known"),
-        (1.0, (None, None), True, "Not known"),
-    ],
-)
-def test_verdict_is_against_the_better_of_the_others(
-    ours: float | None,
-    others: tuple[float | None, float | None],
-    low_is_good: bool,  # noqa: FBT001  # a column of the table
-    verdict: str,
-) -> None:
-    row = Comparison("x", "y", ours, *others, low_is_good=low_is_good)
-    assert row.verdict == verdict
