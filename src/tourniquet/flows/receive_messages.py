@@ -261,7 +261,11 @@ class _Office:
         return Desk(
             index=read_index(_people(letters)),
             shelf=read_shelf(
-                senders=senders, placers=placers, fillers=fillers, accessions=accessions
+                senders=senders,
+                placers=placers,
+                fillers=fillers,
+                accessions=accessions,
+                reported=bool(senders),
             ),
             ids=self._ids,
             laboratory=settings.read("TOURNIQUET_LABORATORY"),

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from tourniquet.flows.intake import Desk, Origin
 from tourniquet.flows.open_need import Order, open_need
 from tourniquet.flows.record_collection import record_collection
@@ -41,11 +43,18 @@ from tourniquet.record.journal import Writer
 
 
 @dataclass
-class _Sheet:
-    """What becomes of one message's orders."""
+class _Work:
+    """One message's orders while they are worked through, and what becomes of them."""
 
+    desk: Desk
+    content: PatientOrders
+    origin: Origin
+    patient: Known
+    requisition: str
+    organisations: Organisations
     requests: list[RequestFact] = field(default_factory=list)
     specimens: dict[str, SpecimenFact] = field(default_factory=dict)
+    placed: dict[int, KnownSpecimen] = field(default_factory=dict)
     changes: list[RequestChange] = field(default_factory=list)
     steps: list[SpecimenStep] = field(default_factory=list)
     wanted: list[tuple[OrderDraft, str]] = field(default_factory=list)
@@ -56,26 +65,38 @@ def receive_order(
     journal: Writer, desk: Desk, content: PatientOrders, origin: Origin, patient: Known
 ) -> None:
     """Append what the orders of one message lead to; the message is kept already."""
-    requisition = _requisition(content, desk, patient)
     requesting = next((o.requesting for o in content.orders if o.requesting), "")
-    organisations = Organisations(
-        requesting=requesting or content.sending_facility or patient.registered_organisation,
-        performing=desk.laboratory,
-        registered=patient.registered_organisation,
+    work = _Work(
+        desk,
+        content,
+        origin,
+        patient,
+        _requisition(content, desk, patient),
+        Organisations(
+            requesting=requesting or content.sending_facility or patient.registered_organisation,
+            performing=desk.laboratory,
+            registered=patient.registered_organisation,
+        ),
     )
-    sheet = _Sheet()
+    for draft in content.orders:  # 1. and 2.
+        request_id = _request(work, draft)
+        for sent in draft.specimens:  # 3.
+            if _serves(sent, draft):
+                _specimen(work, draft, sent, request_id)
+        _note_collection(work, draft)
     for draft in content.orders:
-        request_id = _request(desk, sheet, draft, requisition, origin, patient, organisations)
-        _specimens(desk, sheet, draft, content, requisition, origin, patient, request_id)
-    _append(journal, sheet, requisition, organisations, origin, patient)
-    if sheet.wanted and sheet.collected_at is None:
-        _open_need(journal, desk, sheet, content, requisition, organisations, origin, patient)
-    if sheet.collected_at is not None and requisition:
-        record_collection(
+        for sent in draft.specimens:
+            if id(sent) not in work.placed:
+                _specimen(work, draft, sent, None)
+    _append(journal, work)
+    if work.wanted and work.collected_at is None:
+        _open_need(journal, work)  # 4.
+    if work.collected_at is not None and work.requisition:
+        record_collection(  # 5.
             journal,
             patient_id=patient.id,
-            requisition=requisition,
-            collected_at=sheet.collected_at,
+            requisition=work.requisition,
+            collected_at=work.collected_at,
             clinic=content.clinic,
             cause=origin.position,
         )
@@ -93,37 +114,19 @@ def _requisition(content: PatientOrders, desk: Desk, patient: Known) -> str:
     return next((o.placer_number or o.filler_number for o in content.orders), "")
 
 
-def _request(
-    desk: Desk,
-    sheet: _Sheet,
-    draft: OrderDraft,
-    requisition: str,
-    origin: Origin,
-    patient: Known,
-    organisations: Organisations,
-) -> str | None:
+def _request(work: _Work, draft: OrderDraft) -> str | None:
     """The id of the ServiceRequest that the order is about, new or known."""
+    desk, patient = work.desk, work.patient
     known = desk.shelf.find_order(draft, patient.id)
     status = _status(draft)
     if known is not None:
-        keeps = draft.filler_number and not known.filler_number
-        if (draft.action != NEW and status and status != known.status) or keeps:
-            changed = status if draft.action != NEW and status else known.status
-            sheet.changes.append(
-                RequestChange(
-                    id=known.id,
-                    status=changed,
-                    filler_number=draft.filler_number if keeps else "",
-                    filler_authority=draft.filler_authority if keeps else "",
-                )
-            )
-            desk.shelf.set_request_status(known, changed)
+        _change(work, draft, known, status if draft.action != NEW and status else known.status)
         return known.id
     if draft.code is None:
         return None
     catalogue = load_catalogue()
     fact = RequestFact(
-        id=desk.ids.new(origin.act.moment),
+        id=desk.ids.new(work.origin.act.moment),
         code=draft.code.code,
         code_system=draft.code.system,
         code_display=draft.code.display,
@@ -140,9 +143,9 @@ def _request(
         reason=draft.reason,
         note=draft.note,
     )
-    sheet.requests.append(fact)
+    work.requests.append(fact)
     if fact.status == "active" and draft.action == NEW:
-        sheet.wanted.append((draft, fact.id))
+        work.wanted.append((draft, fact.id))
     desk.shelf.put_request(
         KnownRequest(
             fact.id,
@@ -151,14 +154,30 @@ def _request(
             fact.placer_authority,
             fact.filler_number,
             fact.filler_authority,
-            requisition,
+            work.requisition,
             fact.code,
             fact.status,
-            organisations.requesting,
-            origin.sender,
+            work.organisations.requesting,
+            work.origin.sender,
         )
     )
     return fact.id
+
+
+def _change(work: _Work, draft: OrderDraft, known: KnownRequest, status: str) -> None:
+    """A known request gets another status, or the laboratory's number."""
+    numbered = bool(draft.filler_number) and not known.filler_number
+    if status == known.status and not numbered:
+        return
+    work.changes.append(
+        RequestChange(
+            id=known.id,
+            status=status,
+            filler_number=draft.filler_number if numbered else "",
+            filler_authority=draft.filler_authority if numbered else "",
+        )
+    )
+    work.desk.shelf.set_request_status(known, status)
 
 
 def _status(draft: OrderDraft) -> str:
@@ -175,53 +194,55 @@ def _status(draft: OrderDraft) -> str:
     return draft.status
 
 
-def _specimens(
-    desk: Desk,
-    sheet: _Sheet,
-    draft: OrderDraft,
-    content: PatientOrders,
-    requisition: str,
-    origin: Origin,
-    patient: Known,
-    request_id: str | None,
-) -> None:
-    for sent in draft.specimens:
-        known = desk.shelf.find_specimen(sent.accession, patient.id)
-        if known is None:
-            known = KnownSpecimen(
-                desk.ids.new(origin.act.moment), patient.id, sent.accession, frozenset()
-            )
-            sheet.specimens[known.id] = new_specimen(known.id, sent, draft, request_id)
-        elif known.id in sheet.specimens and request_id is not None:
-            _also_serves(sheet, known.id, request_id)
-        steps = [
-            step
-            for step in specimen_steps(known.id, sent, draft, content)
-            if (step.kind, step.at) not in known.steps
-        ]
-        sheet.steps += steps
-        seen = known.steps | {(step.kind, step.at) for step in steps}
-        desk.shelf.put_specimen(
-            KnownSpecimen(known.id, patient.id, known.accession or sent.accession, seen)
+def _specimen(work: _Work, draft: OrderDraft, sent: SpecimenDraft, request_id: str | None) -> None:
+    """A specimen that is new or known, and what has happened to it."""
+    desk, patient = work.desk, work.patient
+    known = work.placed.get(id(sent)) or desk.shelf.find_specimen(sent.accession, patient.id)
+    if known is None:
+        known = KnownSpecimen(
+            desk.ids.new(work.origin.act.moment), patient.id, sent.accession, frozenset()
         )
+        work.specimens[known.id] = new_specimen(known.id, sent, request_id)
+    elif known.id in work.specimens and request_id is not None:
+        _also_serves(work, known.id, request_id)
+    steps = [
+        step
+        for step in specimen_steps(known.id, sent, draft, work.content)
+        if (step.kind, step.at) not in known.steps
+    ]
+    work.steps += steps
+    seen = known.steps | {(step.kind, step.at) for step in steps}
+    known = KnownSpecimen(known.id, patient.id, known.accession, seen)
+    work.placed[id(sent)] = known
+    desk.shelf.put_specimen(known)
+
+
+def _note_collection(work: _Work, draft: OrderDraft) -> None:
+    """The earliest time at which the message says that specimens were taken."""
     times = [s.collected_at for s in draft.specimens if s.collected_at is not None]
     taken = min(times) if times else draft.collected_at
     if taken is not None and draft.action != CANCEL:
-        earlier = sheet.collected_at
-        sheet.collected_at = taken if earlier is None else min(earlier, taken)
+        earlier = work.collected_at
+        work.collected_at = taken if earlier is None else min(earlier, taken)
 
 
-def _also_serves(sheet: _Sheet, specimen_id: str, request_id: str) -> None:
-    fact = sheet.specimens[specimen_id]
+def _serves(sent: SpecimenDraft, draft: OrderDraft) -> bool:
+    """Whether a specimen can be for a test: where the catalogue knows both, it says."""
+    catalogue = load_catalogue()
+    if draft.code is None or sent.type_code not in catalogue.specimen_types:
+        return True
+    test = catalogue.tests.get(draft.code.code)
+    return test is None or test.specimen_type == sent.type_code
+
+
+def _also_serves(work: _Work, specimen_id: str, request_id: str) -> None:
+    fact = work.specimens[specimen_id]
     if request_id not in fact.service_request_ids:
         served = (*fact.service_request_ids, request_id)
-        values = {name: getattr(fact, name) for name in fact.__struct_fields__}
-        sheet.specimens[specimen_id] = SpecimenFact(**{**values, "service_request_ids": served})
+        work.specimens[specimen_id] = msgspec.structs.replace(fact, service_request_ids=served)
 
 
-def new_specimen(
-    specimen_id: str, sent: SpecimenDraft, draft: OrderDraft | None, request_id: str | None
-) -> SpecimenFact:
+def new_specimen(specimen_id: str, sent: SpecimenDraft, request_id: str | None) -> SpecimenFact:
     """A specimen that was not known before."""
     return SpecimenFact(
         id=specimen_id,
@@ -276,78 +297,54 @@ def specimen_steps(
     return steps
 
 
-def _append(
-    journal: Writer,
-    sheet: _Sheet,
-    requisition: str,
-    organisations: Organisations,
-    origin: Origin,
-    patient: Known,
-) -> None:
-    cause, act = origin.position, origin.act
-    added = tuple(sheet.specimens.values())
-    if sheet.requests:
-        journal.append(
-            OrderReceived(
-                sender=origin.sender,
-                requisition=requisition,
-                organisations=organisations,
-                requests=tuple(sheet.requests),
-                specimens=added,
-            ),
-            subject=patient.id,
-            cause=cause,
-            act=act,
+def _append(journal: Writer, work: _Work) -> None:
+    subject, cause, act = work.patient.id, work.origin.position, work.origin.act
+    added = tuple(work.specimens.values())
+    if work.requests:
+        body = OrderReceived(
+            sender=work.origin.sender,
+            requisition=work.requisition,
+            organisations=work.organisations,
+            requests=tuple(work.requests),
+            specimens=added,
         )
+        journal.append(body, subject=subject, cause=cause, act=act)
         added = ()
-    if sheet.changes:
-        journal.append(
-            OrderChanged(changes=tuple(sheet.changes)), subject=patient.id, cause=cause, act=act
+    if work.changes:
+        changed = OrderChanged(changes=tuple(work.changes))
+        journal.append(changed, subject=subject, cause=cause, act=act)
+    if work.steps or added:
+        moved = SpecimenMoved(
+            steps=tuple(work.steps),
+            added=added,
+            sender=work.origin.sender,
+            requisition=work.requisition,
+            organisations=work.organisations,
         )
-    if sheet.steps or added:
-        journal.append(
-            SpecimenMoved(
-                steps=tuple(sheet.steps),
-                added=added,
-                sender=origin.sender,
-                requisition=requisition,
-                organisations=organisations,
-            ),
-            subject=patient.id,
-            cause=cause,
-            act=act,
-        )
+        journal.append(moved, subject=subject, cause=cause, act=act)
 
 
-def _open_need(
-    journal: Writer,
-    desk: Desk,
-    sheet: _Sheet,
-    content: PatientOrders,
-    requisition: str,
-    organisations: Organisations,
-    origin: Origin,
-    patient: Known,
-) -> None:
-    drafts = [draft for draft, _ in sheet.wanted]
+def _open_need(journal: Writer, work: _Work) -> None:
+    drafts = [draft for draft, _ in work.wanted]
     known_codes = load_catalogue().indications
     days = [draft.wanted_on for draft in drafts if draft.wanted_on is not None]
     urgency = {draft.urgency for draft in drafts}
+    moment = work.origin.act.moment
     open_need(
         journal,
         Order(
-            patient_id=patient.id,
-            requisition=requisition,
+            patient_id=work.patient.id,
+            requisition=work.requisition,
             indication=next((d.indication for d in drafts if d.indication in known_codes), ""),
             priority=next((letter for letter in ("S", "A", "R") if letter in urgency), ""),
             test_codes=tuple(d.code.code for d in drafts if d.code is not None),
-            service_request_ids=tuple(request_id for _, request_id in sheet.wanted),
+            service_request_ids=tuple(request_id for _, request_id in work.wanted),
             wanted_on=min(days) if days else None,
-            authored_at=next((d.authored_at for d in drafts if d.authored_at), origin.act.moment),
-            zone=content.person.zone,
-            requesting_organisation=organisations.requesting,
-            registered_organisation=organisations.registered,
+            authored_at=next((d.authored_at for d in drafts if d.authored_at), moment),
+            zone=work.content.person.zone,
+            requesting_organisation=work.organisations.requesting,
+            registered_organisation=work.organisations.registered,
         ),
-        cause=origin.position,
-        ids=desk.ids,
+        cause=work.origin.position,
+        ids=work.desk.ids,
     )

@@ -11,7 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import msgspec
+
 from tourniquet.flows.intake import Desk, FollowUp, Origin
+from tourniquet.flows.receive_order import new_specimen
 from tourniquet.kernel.clock import service_day
 from tourniquet.pathology.catalogue import CriticalLimit, load_catalogue
 from tourniquet.pathology.entries import (
@@ -22,6 +25,9 @@ from tourniquet.pathology.entries import (
     ReportFiled,
     ReportMoved,
     RequestChange,
+    SpecimenFact,
+    SpecimenMoved,
+    SpecimenStep,
 )
 from tourniquet.pathology.reading import PatientReports, ReportDraft
 from tourniquet.pathology.rules import (
@@ -35,7 +41,13 @@ from tourniquet.pathology.rules import (
     decide,
     find_critical_values,
 )
-from tourniquet.pathology.shelf import KnownRequest, known_of, list_called_values, read_lines
+from tourniquet.pathology.shelf import (
+    KnownRequest,
+    KnownSpecimen,
+    known_of,
+    list_called_values,
+    read_lines,
+)
 from tourniquet.patients.rules import Known
 from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Writer
@@ -54,6 +66,9 @@ class _Filed:
     fact: ReportFact
     known: KnownReport | None
     request: KnownRequest | None
+    draft: ReportDraft
+    specimens: tuple[KnownSpecimen, ...]
+    added: tuple[SpecimenFact, ...]
 
 
 def receive_report(
@@ -86,7 +101,8 @@ def receive_report(
         cause=origin.position,
         act=origin.act,
     )
-    later = _complete_requests(desk, filed, patient, position, origin)
+    later = _move_specimens(desk, filed, patient, position, origin, performing)
+    later += _complete_requests(desk, filed, patient, position, origin)
     for one in filed:
         later += _calls(journal, desk, one, patient, position, origin, performing)
     return later
@@ -108,7 +124,11 @@ def _decide(
     for other in others:
         _other_person(journal, desk, other, draft, origin)
     request = desk.shelf.find_request(draft, patient.id)
-    return _Filed(_fact(journal, desk, draft, decision, known, request, origin), known, request)
+    specimens, added = _find_specimens(desk, draft, request, patient, origin)
+    fact = _fact(journal, desk, draft, decision, known, request, origin)
+    if len(specimens) == 1 and fact.specimen_id is None:
+        fact = msgspec.structs.replace(fact, specimen_id=specimens[0].id)
+    return _Filed(fact, known, request, draft, specimens, added)
 
 
 def _other_person(
@@ -204,6 +224,99 @@ def _complete_requests(
     changes = tuple(RequestChange(id=key, status="completed") for key in done)
     body = OrderChanged(changes=changes, reason="reported")
     return [FollowUp(body, patient.id, position, origin.act)]
+
+
+# Specimens ----------------------------------------------------------------------------------------
+
+
+def _find_specimens(
+    desk: Desk,
+    draft: ReportDraft,
+    request: KnownRequest | None,
+    patient: Known,
+    origin: Origin,
+) -> tuple[tuple[KnownSpecimen, ...], tuple[SpecimenFact, ...]]:
+    """The specimens that a report is about: those it names, else those of its request."""
+    if not draft.specimens:
+        if request is None:
+            return (), ()
+        return tuple(desk.shelf.specimens_of_request.get(request.id, ())), ()
+    found, added = [], []
+    for sent in draft.specimens:
+        known = desk.shelf.find_specimen(sent.accession, patient.id)
+        if known is None:
+            known = KnownSpecimen(
+                desk.ids.new(origin.act.moment), patient.id, sent.accession, frozenset()
+            )
+            desk.shelf.put_specimen(known)
+            added.append(new_specimen(known.id, sent, request.id if request else None))
+        found.append(known)
+    return tuple(found), tuple(added)
+
+
+def _move_specimens(
+    desk: Desk,
+    filed: list[_Filed],
+    patient: Known,
+    position: int,
+    origin: Origin,
+    performing: str,
+) -> list[FollowUp]:
+    """What the reports tell of specimens: collected, received, processed or rejected, once each."""
+    steps: list[SpecimenStep] = []
+    done: set[tuple[str, str]] = set()
+    for one in filed:
+        for known in one.specimens:
+            before = {kind for kind, _ in known.steps}
+            for step in _steps(one, known, performing, origin):
+                if step.kind not in before and (known.id, step.kind) not in done:
+                    done.add((known.id, step.kind))
+                    steps.append(step)
+    added = tuple(fact for one in filed for fact in one.added)
+    if not steps and not added:
+        return []
+    body = SpecimenMoved(
+        steps=tuple(steps),
+        added=added,
+        sender=origin.sender,
+        requisition=filed[0].fact.requisition,
+        organisations=Organisations(
+            requesting=filed[0].fact.requesting,
+            performing=performing,
+            registered=patient.registered_organisation,
+        ),
+    )
+    return [FollowUp(body, patient.id, position, origin.act)]
+
+
+def _steps(
+    one: _Filed, known: KnownSpecimen, performing: str, origin: Origin
+) -> list[SpecimenStep]:
+    fact = one.fact
+    steps = []
+    for sent in one.draft.specimens:
+        if sent.accession == known.accession:
+            for kind, at in (("collected", sent.collected_at), ("received", sent.received_at)):
+                if at is not None:
+                    precision = sent.collected_precision if kind == "collected" else ""
+                    steps.append(
+                        SpecimenStep(
+                            specimen_id=known.id, kind=kind, at=at, collected_precision=precision
+                        )
+                    )
+    at = fact.issued_at or origin.act.moment
+    if fact.current and fact.status in _SETTLED:
+        steps.append(
+            SpecimenStep(specimen_id=known.id, kind="processed", at=at, organisation=performing)
+        )
+    elif fact.current and fact.status == "cancelled":
+        why = next((line.value_text for line in fact.observations if line.value_text), "")
+        steps.append(
+            SpecimenStep(
+                specimen_id=known.id, kind="rejected", at=at, organisation=performing, note=why
+            )
+        )
+    return steps
 
 
 # Critical values ----------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def read_orders(message: Message) -> PatientOrders:
         )
     run = runs[0]
     facility = message.sending_facility.strip() or message.sending_application.strip()
-    orders = [_order(group) for group in _cut(run.segments)]
+    orders = _share_specimens([_order(group) for group in _cut(run.segments)])
     if not orders:
         raise SenderError(
             "The message orders nothing: it has neither ORC nor OBR.", remedy="Send ORC and OBR."
@@ -136,6 +136,18 @@ def read_orders(message: Message) -> PatientOrders:
         sending_facility=find_ods(message.sending_facility),
         happened_at=read_instant(message.timestamp),
     )
+
+
+def _share_specimens(orders: list[OrderDraft]) -> list[OrderDraft]:
+    """Specimens after several tests serve all of those that have none of their own."""
+    out: list[OrderDraft] = []
+    shared: tuple[SpecimenDraft, ...] = ()
+    for order in reversed(orders):
+        shared = order.specimens or shared
+        if shared and not order.specimens:
+            order = msgspec.structs.replace(order, specimens=shared)  # noqa: PLW2901 (completed)
+        out.append(order)
+    return out[::-1]
 
 
 class _Group:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from django.db.models import Q
+
 from tourniquet.pathology.entries import ObservationFact, ReportFact
 from tourniquet.pathology.models import (
     CriticalCall,
@@ -19,6 +21,7 @@ from tourniquet.pathology.models import (
     ServiceRequest,
     Specimen,
     SpecimenEvent,
+    SpecimenRequest,
 )
 from tourniquet.pathology.orders import OrderDraft
 from tourniquet.pathology.reading import ReportDraft
@@ -91,6 +94,7 @@ class Shelf:
     requests: dict[str, list[KnownRequest]] = field(default_factory=dict)
     requests_by_filler: dict[str, list[KnownRequest]] = field(default_factory=dict)
     specimens: dict[str, list[KnownSpecimen]] = field(default_factory=dict)
+    specimens_of_request: dict[str, list[KnownSpecimen]] = field(default_factory=dict)
 
     def find_reports(self, sender: str, draft: ReportDraft) -> list[KnownReport]:
         """Reports of this sender with the draft's number, code and place, newest last."""
@@ -190,8 +194,12 @@ def read_shelf(
     placers: Iterable[str],
     fillers: Iterable[str],
     accessions: Iterable[str],
+    reported: bool,
 ) -> Shelf:
-    """Read what has these numbers: six queries at most, however many there are."""
+    """Read what has these numbers: seven queries at most, however many there are.
+
+    `reported` asks for the specimens of the requests, too: reports tell what became of them.
+    """
     shelf = Shelf()
     placers, fillers = set(placers) - {""}, set(fillers) - {""}
     reports = DiagnosticReport.objects.filter(sender__in=set(senders))
@@ -209,28 +217,38 @@ def read_shelf(
         requests += ServiceRequest.objects.filter(filler_number__in=fillers).values_list(*_REQUEST)
     for row in requests:
         shelf.put_request(KnownRequest(*row))
-    _read_specimens(shelf, set(accessions) - {""})
+    answered = {row[0] for row in requests} if reported else set()
+    _read_specimens(shelf, set(accessions) - {""}, answered)
     return shelf
 
 
-def _read_specimens(shelf: Shelf, accessions: set[str]) -> None:
-    if not accessions:
+def _read_specimens(shelf: Shelf, accessions: set[str], requests: set[str]) -> None:
+    """Specimens with these numbers, and those that serve these requests, each with its steps."""
+    served: dict[str, list[str]] = {}
+    if requests:
+        rows = SpecimenRequest.objects.filter(service_request_id__in=requests)
+        for specimen_id, request_id in rows.values_list("specimen_id", "service_request_id"):
+            served.setdefault(specimen_id, []).append(request_id)
+    wanted = Q(id__in=list(served))
+    if accessions:
+        wanted |= Q(accession__in=accessions)
+    elif not served:
         return
     found = list(
-        Specimen.objects.filter(accession__in=accessions)
-        .order_by("id")
-        .values_list("id", "patient_id", "accession")
+        Specimen.objects.filter(wanted).order_by("id").values_list("id", "patient_id", "accession")
     )
     if not found:
         return
     steps: dict[str, set[tuple[str, datetime]]] = {}
-    rows = SpecimenEvent.objects.filter(specimen_id__in=[row[0] for row in found])
-    for specimen_id, kind, at in rows.values_list("specimen_id", "kind", "at"):
+    events = SpecimenEvent.objects.filter(specimen_id__in=[row[0] for row in found])
+    for specimen_id, kind, at in events.values_list("specimen_id", "kind", "at"):
         steps.setdefault(specimen_id, set()).add((kind, at))
     for specimen_id, patient_id, accession in found:
-        shelf.put_specimen(
-            KnownSpecimen(specimen_id, patient_id, accession, frozenset(steps.get(specimen_id, ())))
-        )
+        seen = frozenset(steps.get(specimen_id, ()))
+        known = KnownSpecimen(specimen_id, patient_id, accession, seen)
+        shelf.put_specimen(known)
+        for request_id in served.get(specimen_id, ()):
+            shelf.specimens_of_request.setdefault(request_id, []).append(known)
 
 
 def read_lines(report_id: str, version: int) -> list[ObservationFact]:
