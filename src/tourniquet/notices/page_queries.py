@@ -39,7 +39,7 @@ def list_undelivered(viewer: Viewer, *, offset: int, limit: int) -> list[Notice]
 
 
 def list_notices_of(viewer: Viewer, patient_ids: Iterable[str], *, limit: int) -> list[Notice]:
-    """Notices to one person, newest first; the caller has made sure that the viewer may see them."""
+    """Notices to one person, newest first. The caller has scoped them."""
     viewer.demand(Task.SEE_CLINICAL)
     found = Notice.objects.filter(patient_id__in=sorted(set(patient_ids)))
     return list(found.order_by("-written_at", "-id")[: min(limit, ROWS_MOST)])
