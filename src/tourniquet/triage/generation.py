@@ -18,12 +18,12 @@ from tourniquet.triage.bound import Prices, iterate_quotes, no_place, route
 from tourniquet.triage.network import Array, Network
 from tourniquet.triage.programme import Columns, Solution, new_solver
 
-ROUNDS_MAX = 14
+ROUNDS_MAX = 40
 GAP_GOAL = 0.0008
 DAYS_FIRST = 5  # options of each class in the first programme, twice with different noise
 DAYS_LATER = 2  # options that each class may add in a round
 NOISE_SHARE = 0.02
-SMOOTHING = 0.3
+SMOOTHING = 0.5
 
 
 def generate(network: Network, start: Prices, *, seed: int) -> Solution:

@@ -11,6 +11,7 @@ clinics; a *profile* is a harm curve. A class is a reach, a kind, a profile and 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -123,6 +124,31 @@ def build_network(problem: Problem) -> Network:
             dtype=np.int64,
         ),
     )
+
+
+def merge_clinics(network: Network) -> tuple[Network, Array]:
+    """Make the network with all clinics as one; give it, and the merged class of each need.
+
+    The merged class is -1 for needs that no day can help. Advice only: the merged network's
+    needs travel for nothing, so its plans are not plans.
+    """
+    rows = network.classes
+    helped = np.flatnonzero((network.harm[rows[:, 2], -1] > 0) & (rows[:, 3] < network.days))
+    classes, class_of, _ = _unique_rows(rows[helped][:, 1:])
+    merged_of = np.full(len(rows), -1, dtype=np.int64)
+    merged_of[helped] = class_of
+    sizes = np.zeros(len(classes), dtype=np.int64)
+    np.add.at(sizes, class_of, network.class_sizes[helped])
+    merged = dataclasses.replace(
+        network,
+        seats=network.seats.sum(axis=0, keepdims=True),
+        links=network.links.any(axis=1, keepdims=True),
+        reaches=((0,),),
+        reach_table=np.zeros((1, 1), dtype=np.int64),
+        classes=np.concatenate([np.zeros((len(classes), 1), dtype=np.int64), classes], axis=1),
+        class_sizes=sizes,
+    )
+    return merged, merged_of[network.class_of]
 
 
 def _unique_rows(keys: Array) -> tuple[Array, Array, Array]:

@@ -17,6 +17,7 @@ NOWHERE = -1
 CANDIDATES_MAX = 80  # needs on a day that are looked at as ones to give way
 IMPROVE_CHECKS = 400_000
 PREFER_ROUNDS = 3
+SWAPS_MAX = 40  # holders of a booked place that are asked to exchange
 
 
 class Placement:
@@ -110,6 +111,20 @@ class Placement:
         if found is None:
             self._full[group, day] = stamp
         return found
+
+    def put_in_lab(self, need: int, lab: int, day: int) -> bool:
+        """Place a need at a laboratory on a day, as booked or else at the nearest clinic."""
+        kind = self.kind[need]
+        if not self._lab_fits(kind, lab, day):
+            return False
+        routes = self._routes[kind]
+        walk = self._walks[self._group[need]]
+        booked = self.booked_clinic[need]
+        for clinic in (booked, *walk) if self.booked_day[need] == day and booked in walk else walk:
+            if self.seats_left[clinic][day] > 0 and lab in routes[clinic]:
+                self.put(need, clinic, lab, day)
+                return True
+        return False
 
     def has_nothing(self, need: int) -> bool:
         """Say whether it is known that no day has room for this need; no search is made."""
@@ -324,6 +339,7 @@ class Placement:
         """Without raising harm: serve more, keep bookings, then serve earlier, then nearer."""
         for _ in range(PREFER_ROUNDS):
             changes = self._restore_bookings() + self._fill(range(len(self.day)))
+            changes += self._swap_for_bookings()
             changes += self._bring_forward()
             if not changes:
                 break
@@ -346,6 +362,42 @@ class Placement:
                 continue
             changes += self._try_move(need, self.booked_clinic[need], booked)
         return changes
+
+    def _swap_for_bookings(self) -> int:
+        """Give needs their booked place back by exchanging places with another of the same kind."""
+        holders: dict[tuple[int, int, int], list[int]] = {}
+        for need, day in enumerate(self.day):
+            if day != NOWHERE and not self._is_kept(need):
+                key = (self.clinic[need], day, self.kind[need])
+                holders.setdefault(key, []).append(need)
+        changes = 0
+        for need, booked in enumerate(self.booked_day):
+            if booked == NOWHERE or self.day[need] == NOWHERE or booked < self.first_day[need]:
+                continue
+            clinic = self.booked_clinic[need]
+            if self._is_kept(need) or clinic not in self._walks[self._group[need]]:
+                continue
+            waiting = holders.get((clinic, booked, self.kind[need]), [])
+            for at, other in enumerate(waiting[-SWAPS_MAX:], max(0, len(waiting) - SWAPS_MAX)):
+                if self._may_swap(need, other):
+                    mine, theirs = self.take_away(need), self.take_away(other)
+                    self.put(need, *theirs)
+                    self.put(other, *mine)
+                    del waiting[at]
+                    holders.get((mine[0], mine[2], self.kind[other]), []).append(other)
+                    changes += 1
+                    break
+        return changes
+
+    def _may_swap(self, need: int, other: int) -> bool:
+        """Say whether exchanging places is allowed to both, undoes no booking and does no harm."""
+        mine, theirs = self.day[need], self.day[other]
+        if other == need or self._is_kept(other) or self.first_day[other] > mine:
+            return False
+        if self.clinic[need] not in self._walks[self._group[other]]:
+            return False
+        ours, others = self.harm[self.profile[need]], self.harm[self.profile[other]]
+        return ours[theirs] + others[mine] <= ours[mine] + others[theirs]
 
     def _try_move(self, need: int, clinic: int, day: int) -> int:
         """Move a need to a clinic and day if there is room once it has left its own place."""

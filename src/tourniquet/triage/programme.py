@@ -38,8 +38,8 @@ class Solution:
     """Prices, and how many of each class each option takes."""
 
     prices: Prices
-    columns: Columns | None
-    counts: Array | None
+    columns: Columns
+    counts: Array
 
 
 def count_columns(network: Network) -> int:
@@ -142,18 +142,9 @@ def _preferences(network: Network, columns: Columns) -> Array:
     return share * (1 - 0.3 * columns.day / network.days)
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """Prices of a coarse programme, and the day of service that it means for each class's members."""
-
-    prices: Prices
-    label: Array  # which coarse class each class belongs to, -1 for none
-    counts: Array  # how many of each coarse class on each day, [coarse class, T]
-
-
-def solve_pooled(network: Network, *, seed: int) -> Pooled:
-    """Solve a coarse programme: laboratories and clinics pooled, classes grouped."""
-    label, tubes, first_day, curve, sizes = _coarse_classes(network)
+def solve_pooled(network: Network, *, seed: int) -> Prices:
+    """Solve a coarse programme: laboratories and clinics pooled, classes grouped. Prices only."""
+    tubes, first_day, curve, sizes = _coarse_classes(network)
     days, disciplines = network.days, network.kinds.shape[1]
     gain = np.maximum(curve[:, -1:] - curve[:, :-1], 0.0)
     usable = (gain > 0) & (np.arange(days)[None, :] >= first_day[:, None])
@@ -170,24 +161,18 @@ def solve_pooled(network: Network, *, seed: int) -> Pooled:
     weight = gain[class_at, day]
     scale = max(float(weight.max(initial=0.0)), 1.0)
     model = _Model(weight / scale, entries, upper, sizes[class_at])
-    values, duals = model.solve(seed=seed, as_integers=False)
-    counts = np.zeros((len(sizes), days))
-    counts[class_at, day] = values
+    _, duals = model.solve(seed=seed, as_integers=False)
     labs, clinics = network.capacity.shape[0], network.seats.shape[0]
     tube_prices = (duals[tube_start:] * scale).reshape(disciplines, days)
     seat_prices = duals[seat_start:tube_start] * scale
-    return Pooled(
-        prices=Prices(
-            tubes=np.repeat(tube_prices[None], labs, axis=0),
-            seats=np.repeat(seat_prices[None], clinics, axis=0),
-        ),
-        label=label,
-        counts=counts,
+    return Prices(
+        tubes=np.repeat(tube_prices[None], labs, axis=0),
+        seats=np.repeat(seat_prices[None], clinics, axis=0),
     )
 
 
-def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array, Array]:
-    """Group classes of similar tubes and harm: labels, mean tubes, first day, harm curve, sizes."""
+def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array]:
+    """Group classes of similar tubes and harm: mean tubes, first day, harm curve, sizes."""
     rows, sizes = network.classes, network.class_sizes
     kinds = network.kinds[rows[:, 1]]
     curve = network.harm[rows[:, 2]].astype(float)
@@ -217,9 +202,7 @@ def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array, Array
         return np.array(columns).T.reshape(distinct, len(columns))
 
     first_day = mean(rows[:, 3:4].astype(float))[:, 0]
-    label_of = np.full(len(network.classes), -1, dtype=np.int64)
-    label_of[keep[order]] = label
-    return label_of, mean(kinds.astype(float)), np.floor(first_day), mean(curve), total
+    return mean(kinds.astype(float)), np.floor(first_day), mean(curve), total
 
 
 def new_solver(seed: int) -> highspy.Highs:

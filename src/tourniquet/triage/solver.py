@@ -21,7 +21,7 @@ import numpy as np
 
 from tourniquet.triage import generation, programme, rules
 from tourniquet.triage.bound import Prices, prove_bound, quote_classes
-from tourniquet.triage.network import Array, Network, build_network
+from tourniquet.triage.network import Array, Network, build_network, merge_clinics
 from tourniquet.triage.placement import NOWHERE, Placement
 from tourniquet.triage.problem import (
     BOOK,
@@ -36,10 +36,11 @@ from tourniquet.triage.problem import (
 from tourniquet.triage.reasons import Reasons
 
 GENERATION_CLASSES_MAX = 1_500
+MERGED_CLASSES_MAX = 2_500
 IMPROVE_CHECKS = 60_000
 TIE_SHARE = 1e-7  # priced costs closer than this part of the worst harm are equal
 ORDERS = ("stake", "rent", "density")
-ORDERS_TRIED_MAX_NEEDS = 15_000
+ORDERS_TRIED_MAX_NEEDS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,18 @@ def _plan_network(network: Network, *, seed: int) -> tuple[Placement, int]:
         found.append(_place_counts(network, solution))
     else:
         pooled = programme.solve_pooled(network, seed=seed)
-        prices.append(pooled.prices)
-        found.append(_place_pooled(network, pooled))
+        prices.append(pooled)
+        merged, merged_of = merge_clinics(network)
         if len(network.classes) <= GENERATION_CLASSES_MAX:
-            solution = generation.generate(network, pooled.prices, seed=seed)
+            solution = generation.generate(network, pooled, seed=seed)
             prices.append(solution.prices)
             found.append(_place_counts(network, solution))
-    for each in prices:
+        elif 0 < len(merged.classes) <= MERGED_CLASSES_MAX:
+            start = Prices(tubes=pooled.tubes, seats=pooled.seats[:1])
+            solution = generation.generate(merged, start, seed=seed)
+            prices.append(_spread(network, solution.prices))
+            found.append(_place_merged(network, solution, merged_of, prices[-1]))
+    for each in prices if network.need_count <= ORDERS_TRIED_MAX_NEEDS or not found else ():
         found.extend(_place_by_prices(network, each))
     bounds = [prove_bound(network, each) for each in prices]
     best = _choose(found)
@@ -108,8 +114,6 @@ def _new_placement(network: Network, prices: Prices) -> Placement:
 def _place_counts(network: Network, solution: programme.Solution) -> Placement:
     """Place as many of each class as the programme says, then the rest by its prices."""
     placement = _new_placement(network, solution.prices)
-    assert solution.columns is not None
-    assert solution.counts is not None
     counts = np.floor(solution.counts + 1e-6).astype(int)
     members: list[list[int]] = [[] for _ in range(len(network.classes))]
     for need in range(network.need_count - 1, -1, -1):
@@ -134,31 +138,50 @@ def _place_counts(network: Network, solution: programme.Solution) -> Placement:
     return placement
 
 
-def _place_pooled(network: Network, pooled: programme.Pooled) -> Placement:
-    """Place each need on the day that the coarse programme means for it, then the rest by prices."""
-    placement = _new_placement(network, pooled.prices)
-    service = quote_classes(network, pooled.prices)
-    label = pooled.label[network.class_of]
-    stake = network.harm.astype(float)[network.profile_of, -1]
-    order = np.lexsort((np.arange(len(label)), label))
-    order = order[label[order] >= 0]
-    starts = np.searchsorted(label[order], np.arange(len(pooled.counts) + 1))
-    meant: list[tuple[int, float, int]] = []
-    for at, row in enumerate(pooled.counts):
-        members = order[starts[at] : starts[at + 1]].tolist()
-        ends = np.floor(np.cumsum(row) + 0.5).astype(int).tolist()
-        begin = 0
-        for day, end in enumerate(ends):
-            meant.extend((day, -float(stake[need]), need) for need in members[begin:end])
-            begin = max(begin, end)
-    for day, _, need in sorted(meant):
-        if day < placement.first_day[need]:
-            continue
-        place = placement.find_place(need, day)
-        if place is not None:
-            placement.put(need, place[0], place[1], day)
-    _place_rest(network, placement, service, order="stake")
+def _spread(network: Network, prices: Prices) -> Prices:
+    """Give every clinic the seat prices of the one that stood for all."""
+    return Prices(tubes=prices.tubes, seats=np.repeat(prices.seats, len(network.seats), axis=0))
+
+
+def _place_merged(
+    network: Network, solution: programme.Solution, merged_of: Array, prices: Prices
+) -> Placement:
+    """Place as many of each merged class on each day in each laboratory as the programme says.
+
+    Each goes to the nearest clinic from which a courier reaches that laboratory; the rest go by
+    prices. The most harm avoided goes first.
+    """
+    placement = _new_placement(network, prices)
+    columns, counts = solution.columns, np.floor(solution.counts + 0.5).astype(int)
+    order = np.argsort(merged_of, kind="stable")
+    ends = np.searchsorted(merged_of[order], np.arange(int(merged_of.max()) + 2))
+    members: dict[int, list[int]] = {}
+    used = np.flatnonzero(counts)
+    for at in used[np.lexsort((columns.day[used], -columns.gain[used]))].tolist():
+        group = int(columns.class_at[at])
+        if group not in members:
+            members[group] = order[ends[group] : ends[group + 1]].tolist()
+        day, lab = int(columns.day[at]), int(columns.lab[at])
+        members[group] = _place_some(placement, members[group], int(counts[at]), day, lab)
+    _place_rest(network, placement, quote_classes(network, prices), order="stake")
     return placement
+
+
+def _place_some(
+    placement: Placement, waiting: list[int], wanted: int, day: int, lab: int
+) -> list[int]:
+    """Place up to `wanted` of those waiting, the ones booked that day first; give who is left."""
+    if any(placement.booked_day[need] == day for need in waiting):
+        waiting = sorted(waiting, key=lambda need: placement.booked_day[need] != day)
+    left: list[int] = []
+    for at, need in enumerate(waiting):
+        if wanted == 0:
+            return left + waiting[at:]
+        if placement.put_in_lab(need, lab, day):
+            wanted -= 1
+        else:
+            left.append(need)
+    return left
 
 
 def _place_by_prices(network: Network, prices: Prices) -> list[Placement]:
