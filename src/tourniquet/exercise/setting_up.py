@@ -40,6 +40,7 @@ from tourniquet.flows.import_people import PersonRow, import_people
 from tourniquet.flows.manage_accounts import add_account, issue_token
 from tourniquet.flows.set_up_region import Region, set_up_region
 from tourniquet.kernel.clock import london_time
+from tourniquet.kernel.identifiers import CountedIds
 from tourniquet.pathology.catalogue import DISCIPLINES
 from tourniquet.record.journal import Act
 
@@ -76,7 +77,7 @@ def set_up(world: World, moment: datetime) -> dict[str, dict[str, str]]:
     )
     # 2. People.
     act = Act(ACTOR, moment)
-    import_people(_people(world), act=act)
+    import_people(_people(world), act=act, ids=CountedIds())
     # 3. The diary.
     import_diary(_diary(world), act=act)
     # 4. Accounts.

@@ -19,7 +19,7 @@ from itertools import islice
 from tourniquet.diary.entries import AppointmentBooked
 from tourniquet.flows.open_need import Order, open_need
 from tourniquet.kernel.errors import UserError
-from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.kernel.identifiers import IdSource, RandomIds, derived_id
 from tourniquet.patients.models import Identifier
 from tourniquet.record.journal import Act, Writer, writing
 
@@ -96,7 +96,7 @@ def _take(journal: Writer, line: DiaryLine, patient: str, ids: IdSource) -> None
         return
     journal.append(
         AppointmentBooked(
-            appointment=ids.new(journal.act.moment),
+            appointment=derived_id(journal.act.moment, "appointment", need),
             need=need,
             clinic=line.clinic,
             day=line.day,

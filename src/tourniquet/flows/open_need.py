@@ -19,7 +19,7 @@ from tourniquet.diary.models import Need
 from tourniquet.diary.opening import Harm, Indicated, NeedTerms, draw_up, tighten
 from tourniquet.diary.rules import choose_review_day
 from tourniquet.kernel.clock import service_day
-from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.kernel.identifiers import IdSource, RandomIds, derived_id
 from tourniquet.pathology.catalogue import Catalogue, Indication, load_catalogue
 from tourniquet.record.journal import Writer
 
@@ -68,7 +68,7 @@ def open_need(
             cause=cause,
         )
         return need
-    need = (ids or _RANDOM_IDS).new(journal.act.moment)
+    need = _id_of(journal, order, ids or _RANDOM_IDS)
     journal.append(
         NeedOpened(
             need=need,
@@ -87,6 +87,13 @@ def open_need(
         cause=cause,
     )
     return need
+
+
+def _id_of(journal: Writer, order: Order, ids: IdSource) -> str:
+    """From patient and form, so that it does not depend on what arrived first; else a new one."""
+    if not order.requisition or _has_needs(order.requisition):
+        return ids.new(journal.act.moment)
+    return derived_id(journal.act.moment, "need", order.patient_id, order.requisition)
 
 
 def withdraw_need(

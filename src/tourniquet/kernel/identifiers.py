@@ -9,6 +9,7 @@ Source: NHS Data Dictionary, NHS NUMBER (modulus 11) and ORGANISATION CODE, read
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from base64 import b32encode
@@ -134,6 +135,17 @@ class RandomIds:
         milliseconds = int(moment.timestamp() * 1000) & ((1 << 48) - 1)
         random_part = b32encode(secrets.token_bytes(10)).translate(_TO_CROCKFORD).decode()
         return _base32(milliseconds, 10) + random_part
+
+
+def derived_id(moment: datetime, *parts: str) -> str:
+    """An id that the same facts always give: the moment, and 80 bits of the parts' SHA-256.
+
+    For what is made from messages in whatever order they arrive, so that an exercise repeats.
+    The parts must tell things apart that are made at one moment.
+    """
+    digest = hashlib.sha256("\x00".join(parts).encode()).digest()
+    milliseconds = int(moment.timestamp() * 1000) & ((1 << 48) - 1)
+    return _base32(milliseconds, 10) + _base32(int.from_bytes(digest[:10], "big"), 16)
 
 
 class CountedIds:
