@@ -87,3 +87,53 @@ def list_safe_days(viewer: Viewer, needs: Iterable[str]) -> dict[str, date]:
     viewer.demand(Task.SEE_CLINICAL)
     rows = Need.objects.filter(pk__in=sorted(set(needs)))
     return dict(rows.values_list("id", "safe_until"))
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Needs and appointments of one person, each with its history."""
+
+    needs: tuple[Need, ...]
+    appointments: tuple[Appointment, ...]
+    events: dict[str, list[AppointmentEvent]]
+
+
+def named_patients(viewer: Viewer) -> Q:
+    """Patients, by their id, of whom a need or an appointment names the viewer's organisation."""
+    viewer.demand(Task.SEE_CLINICAL)
+    needs = Need.objects.filter(_names_need(viewer), patient_id=OuterRef("id"))
+    appointments = Appointment.objects.filter(_names_appointment(viewer), patient_id=OuterRef("id"))
+    return Q(Exists(needs)) | Q(Exists(appointments))
+
+
+def list_visits_of(viewer: Viewer, patient_ids: Iterable[str], *, limit: int) -> Visits:
+    """What one person needs and where they are booked, newest first."""
+    viewer.demand(Task.SEE_CLINICAL)
+    ids = sorted(set(patient_ids))
+    limit = min(limit, PAGE_MOST)
+    appointments = list(
+        Appointment.objects.filter(_names_appointment(viewer), patient_id__in=ids).order_by(
+            "-day", "-at", "-id"
+        )[:limit]
+    )
+    booked = [one.need_id for one in appointments]
+    needs = Need.objects.filter(_names_need(viewer) | Q(pk__in=booked), patient_id__in=ids)
+    events: dict[str, list[AppointmentEvent]] = {}
+    rows = AppointmentEvent.objects.filter(appointment_id__in=[one.id for one in appointments])
+    for event in rows.order_by("position"):
+        events.setdefault(event.appointment_id, []).append(event)
+    return Visits(tuple(needs.order_by("-opened_at", "-id")[:limit]), tuple(appointments), events)
+
+
+def _names_need(viewer: Viewer) -> Q:
+    code = viewer.organisation
+    if not code:
+        return Q()
+    return Q(requesting_organisation=code) | Q(registered_organisation=code)
+
+
+def _names_appointment(viewer: Viewer) -> Q:
+    code = viewer.organisation
+    if not code:
+        return Q()
+    return _names_need(viewer) | Q(clinic=code) | Q(laboratory=code)

@@ -13,6 +13,7 @@ from tourniquet.patients.entries import (
     PatientMerged,
     PatientRegistered,
     PatientUpdated,
+    RecordRead,
 )
 from tourniquet.patients.models import Identifier, Patient
 from tourniquet.patients.rules import ACTIVE, MERGED, family_key
@@ -155,3 +156,8 @@ def patient_absorbed(entries: Sequence[Entry[PatientAbsorbed]]) -> None:
         key=("id",),
     )
     _put_identifiers([(e.subject, e.position, e.body.identifiers) for e in entries])
+
+
+@applies(RecordRead)
+def record_read(entries: Sequence[Entry[RecordRead]]) -> None:
+    """No table: who read a record is asked of the journal itself."""

@@ -81,3 +81,11 @@ class PatientAbsorbed(Body, frozen=True):
 
     identifiers: tuple[IdentifierFact, ...] = ()
     comment: str = ""
+
+
+@kind("record.read", patient=True)
+class RecordRead(Body, frozen=True):
+    """Somebody opened the subject's record. `late_by` names who noted it afterwards, if so."""
+
+    what: str = "record"
+    late_by: str = ""

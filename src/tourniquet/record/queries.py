@@ -29,6 +29,28 @@ def list_entries_about(
     return list(found.order_by("-position")[: min(limit, MOST)])
 
 
+@dataclass(frozen=True, slots=True)
+class EntryHead:
+    """An entry without its body."""
+
+    position: int
+    kind: str
+    recorded_at: datetime
+    actor: str
+    organisation: str
+
+
+def list_heads_about(subjects: set[str], *, limit: int = 50) -> list[EntryHead]:
+    """Entries about one person, who may have had several ids, newest first, without bodies."""
+    rows = JournalEntry.objects.filter(subject__in=subjects).order_by("-position")
+    return [
+        EntryHead(*row)
+        for row in rows.values_list("position", "kind", "recorded_at", "actor", "organisation")[
+            : min(limit, MOST)
+        ]
+    ]
+
+
 def list_consequences(position: int, *, limit: int = 50) -> list[JournalEntry]:
     """Entries that name this one as their cause, oldest first."""
     return list(
