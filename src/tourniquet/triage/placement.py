@@ -54,6 +54,7 @@ class Placement:
         self._full: dict[tuple[int, int], int] = {}  # (group, day) -> freed count when found full
         self._no_lab: dict[tuple[int, int], int] = {}
         self._freed_total = 0
+        self._open_days: dict[int, tuple[int, list[int]]] = {}  # kind -> freed count, days
         self._nothing: dict[int, tuple[int, int]] = {}  # group -> freed count, first day looked at
 
     def copy_decisions(self) -> tuple[list[int], list[int], list[int]]:
@@ -138,13 +139,25 @@ class Placement:
         if self.has_nothing(need):
             return False
         first = self.first_day[need]
-        for day in range(first, self.network.days):
-            place = self.find_place(need, day)
+        for day in self._list_open_days(self.kind[need]):
+            place = self.find_place(need, day) if day >= first else None
             if place is not None:
                 self.put(need, place[0], place[1], day)
                 return True
         self._nothing[self._group[need]] = (self._freed_total, first)
         return False
+
+    def _list_open_days(self, kind: int) -> list[int]:
+        """List the days on which a kind may have room; what was taken since may be in it still."""
+        known = self._open_days.get(kind)
+        if known is None or known[0] != self._freed_total:
+            days = [
+                day
+                for day in range(self.network.days)
+                if any(seats[day] > 0 for seats in self.seats_left) and self._open_labs(kind, day)
+            ]
+            known = self._open_days[kind] = (self._freed_total, days)
+        return known[1]
 
     def find_clinic_place(self, need: int, clinic: int, day: int) -> int | None:
         """Find a laboratory with room for this need at this clinic on this day."""

@@ -37,7 +37,7 @@ from tourniquet.triage.reasons import Reasons
 
 GENERATION_CLASSES_MAX = 1_500
 MERGED_CLASSES_MAX = 2_500
-IMPROVE_CHECKS = 60_000
+IMPROVE_CHECKS = 40_000
 TIE_SHARE = 1e-7  # priced costs closer than this part of the worst harm are equal
 ORDERS = ("stake", "rent", "density")
 ORDERS_TRIED_MAX_NEEDS = 3_000
