@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from tourniquet.diary.rules import format_tubes, parse_tubes
 
 URGENCY = {"S": "P1", "A": "P2"}  # Source: HL7 table 0485; S stat, A as soon as possible
+EARLY_DAYS = {"P3": 7, "P4": 14, "P5": 14}  # how long before the wanted day it may be; proposed
 SAFE_DAYS_MOST = {"P1": 0, "P2": 3}  # when urgency was only stated; proposed
 
 
@@ -59,20 +60,28 @@ def draw_up(
     stated_urgency: str,
     harm_by_priority: dict[str, Harm],
     tubes: dict[str, int],
+    asked_on: date,
     due: date,
 ) -> NeedTerms:
-    """Draw up a need's terms; `stated_urgency` is S, A or anything else."""
+    """Draw up a need's terms; `stated_urgency` is S, A or anything else.
+
+    What is urgent may be done from the day on which it is asked for, the rest a while before the
+    wanted day.
+    """
     stated = URGENCY.get(stated_urgency.upper(), "P5")
     priority = min(found.priority, stated)
     safe_days = found.safe_deferral_days
     if priority != found.priority:
         safe_days = min(safe_days, SAFE_DAYS_MOST[priority])
+    released = asked_on
+    if priority in EARLY_DAYS:
+        released = max(asked_on, due - timedelta(days=EARLY_DAYS[priority]))
     harm = harm_by_priority[priority]
     safe_until = due + timedelta(days=safe_days)
     return NeedTerms(
         indication=found.code,
         priority=priority,
-        released=due,
+        released=min(due, released),
         due=due,
         safe_until=safe_until,
         harm_per_day=harm.harm_per_day,

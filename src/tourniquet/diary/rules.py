@@ -38,13 +38,12 @@ def format_tubes(tubes: Mapping[str, int]) -> str:
 
 
 def choose_review_day(priority: str, *, today: date, released: date) -> date:
-    """The day by which a patient without a date hears: sooner for the urgent, never past 14 days.
+    """The day by which a patient without a date hears: sooner for the urgent, within 14 days.
 
-    A need that nobody wants before `released` is looked at before then, and at the latest so.
+    Who asked for a later time hears 14 days before it at the latest.
     """
-    del released  # kept in the signature: who waits for a later day hears no later than others
     days = min(REVIEW_DAYS.get(priority, REVIEW_DAYS_MOST), REVIEW_DAYS_MOST)
-    return today + timedelta(days=days)
+    return max(today + timedelta(days=days), released - timedelta(days=REVIEW_DAYS_MOST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,10 @@ from tourniquet.triage.forecast import (
 from tourniquet.triage.models import Plan
 from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem
 from tourniquet.triage.problem import Plan as Solution
+from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
 
 LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
-EMERGENCY_WORDS = "emergency route"
 
 Solver = Callable[[Problem], Solution]
 

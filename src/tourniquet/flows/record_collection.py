@@ -46,16 +46,21 @@ def record_collection(
     if not requisition or row is None:
         return False
     need, status, appointment = row
-    gated = (
-        appointment is not None
-        and GateReservation.objects.filter(pk=appointment, status="reserved").exists()
+    day = service_day(collected_at)
+    passed = GateReservation.objects.filter(need_id=need, status__in=("reserved", "released"))
+    gate = (
+        passed.filter(pk=appointment, status="reserved").first()
+        # The message may come after the day was closed: the visit was gated all the same.
+        or passed.filter(day=day).order_by("-position").first()
     )
+    appointment = gate.appointment_id if gate else appointment
+    gated = gate is not None
     # 2. It happened.
     position = journal.append(
         NeedCollected(
             need=need,
             collected_at=collected_at,
-            collected_on=service_day(collected_at),
+            collected_on=day,
             clinic=clinic,
             appointment=appointment,
             gated=gated or status == "emergency",

@@ -29,6 +29,7 @@ from tourniquet.notices.wording import long_date, plain_time
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEXT_LIMIT = 918
+EXERCISE_MARK = "EXERCISE - NOT REAL"
 
 MOVED = "appointment_moved"
 DEFERRED = "appointment_deferred"
@@ -114,7 +115,7 @@ def render_text(facts: NoticeFacts) -> str:
     Raises: UserError when the kind is unknown or lacks a fact that it cannot do without; whoever
     made the notice must act.
     """
-    mark = "EXERCISE - NOT REAL" if facts.exercise else ""
+    mark = EXERCISE_MARK if facts.exercise else ""
     text = "\n\n".join(part for part in (mark, *paragraphs(facts), mark) if part)
     if len(text) > TEXT_LIMIT:
         raise UserError(
@@ -130,13 +131,28 @@ def render_letter(facts: NoticeFacts, to: LetterTo) -> str:
 
     Raises: UserError as `render_text`.
     """
+    return _letter_page(facts.kind, paragraphs(facts, LETTER_LIMITS), to, exercise=facts.exercise)
+
+
+def render_letter_of(kind: str, text: str, to: LetterTo, *, exercise: bool) -> str:
+    """The letter that says what a text message of ours says, as `render_text` gave it.
+
+    Raises: UserError when the kind is unknown.
+    """
+    if kind not in HEADINGS:
+        raise UserError("There is no such kind of notice.", where=kind[:40])
+    parts = tuple(part for part in text.split("\n\n") if part and part != EXERCISE_MARK)
+    return _letter_page(kind, parts, to, exercise=exercise)
+
+
+def _letter_page(kind: str, parts: tuple[str, ...], to: LetterTo, *, exercise: bool) -> str:
     limits = LETTER_LIMITS
-    greeting, *body = paragraphs(facts, limits)
+    greeting, *body = parts
     return (
         _environment(escape=True)
         .get_template("notices/letter.html")
         .render(
-            heading=HEADINGS[facts.kind],
+            heading=HEADINGS[kind],
             greeting=greeting,
             paragraphs=body,
             name=clean(to.name, limits.name) or "The patient",
@@ -145,7 +161,7 @@ def render_letter(facts: NoticeFacts, to: LetterTo) -> str:
             ],
             written_on=long_date(to.written_on),
             reference=clean(to.reference, limits.name),
-            exercise=facts.exercise,
+            exercise=exercise,
         )
     )
 

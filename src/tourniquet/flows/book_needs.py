@@ -1,0 +1,326 @@
+"""Each morning, and whenever something urgent arrived: needs that wait get a date.
+
+1. Take who waits and is looked at today (new, urgent, to be reviewed), and bookings of the next
+   days that no longer fit what the laboratories can take.
+2. Plan the urgent ones with all that is left; where one would be late, routine bookings of the next
+   days may move for it.
+3. Plan the others with what is left after them, less the reserve for the urgent still to come.
+4. Put the decisions into effect: booked, moved, deferred with a review day, or sent by the
+   emergency route, one entry a patient.
+
+Invariants:
+- Everybody looked at ends with an appointment, a review day within 14 days, or the emergency route.
+- A review day that was promised and has not come is kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from tourniquet.diary.planning import (
+    read_booked,
+    read_capacity,
+    read_needs_to_book,
+    read_places,
+    read_sessions,
+    read_taken_seats,
+    read_used_tubes,
+)
+from tourniquet.diary.rows import NeedRow, Places
+from tourniquet.diary.rules import (
+    BOOK_AHEAD_DAYS,
+    URGENT,
+    Comer,
+    Hours,
+    Left,
+    choose_review_day,
+    parse_tubes,
+    pass_gate,
+)
+from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
+from tourniquet.flows.moving import (
+    LINES_AT_ONCE,
+    NO_PLACE,
+    Moving,
+    PlannedLine,
+    apply_lines,
+    is_emergency,
+    route_hours,
+)
+from tourniquet.flows.propose_plan import Line, draw_line, forecast_capacity, urgent_rate
+from tourniquet.flows.set_up_region import batches
+from tourniquet.kernel.clock import service_day
+from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.record.journal import Act, writing
+from tourniquet.triage.building import Window, build_problem, count_seats
+from tourniquet.triage.forecast import Capacity, hold_back
+from tourniquet.triage.problem import Decision
+from tourniquet.triage.rules import EMERGENCY_WORDS
+from tourniquet.triage.solver import solve
+
+CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
+MOVABLE = ("P3", "P4", "P5")
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What came of it, in needs."""
+
+    looked_at: int
+    booked: int
+    moved: int
+    deferred: int
+    redirected: int
+
+
+@dataclass
+class _State:
+    """What is known of the days ahead; used up as needs are placed."""
+
+    window: Window
+    today: date
+    places: Places
+    sessions: dict[tuple[str, date], list[Hours]]
+    taken: dict[tuple[str, date], int]
+    capacity: Capacity
+    used: dict[tuple[str, str, int], int]
+
+    def left(self, capacity: Capacity) -> Capacity:
+        """What these capacities leave over after what is used."""
+        return {key: max(0, tubes - self.used.get(key, 0)) for key, tubes in capacity.items()}
+
+    def take_out(self, rows: Iterable[NeedRow], sign: int = -1) -> None:
+        """Count bookings out, so that they may be placed anew, or in again."""
+        for row in rows:
+            if row.day is not None:
+                self.count(row.clinic, row.day, row.laboratory, row.tubes, sign)
+
+    def count(self, clinic: str, day: date, laboratory: str, tubes: str, sign: int) -> None:
+        """Count one booking in or out."""
+        number = self.window.number(day)
+        self.taken[clinic, day] = self.taken.get((clinic, day), 0) + sign
+        for name, count in parse_tubes(tubes):
+            key = (laboratory, name, number)
+            self.used[key] = self.used.get(key, 0) + sign * count
+
+
+def book_needs(
+    *, now: datetime, viewer: Viewer = SYSTEM_VIEWER, ids: IdSource | None = None
+) -> Booking:
+    """Give dates to those who wait; what came of it."""
+    today = service_day(now)
+    window = Window(today, BOOK_AHEAD_DAYS)
+    # 1. Who is looked at.
+    waiting = read_needs_to_book(today, window.last_day)
+    state = _read_state(window, today)
+    misfits = _find_misfits(state)
+    state.take_out(misfits)
+    rows = sorted([*waiting, *misfits], key=lambda row: row.id)
+    if not rows:
+        return Booking(0, 0, 0, 0, 0)
+    # 2. and 3. Plan.
+    urgent = [row for row in rows if row.priority in URGENT]
+    others = [row for row in rows if row.priority not in URGENT]
+    lines = _plan_urgent(state, urgent, others) if urgent else []
+    if others:
+        reserved = state.left(hold_back(state.capacity, urgent_rate(now)))
+        lines += _plan(state, others, reserved)
+    # 4. Into effect.
+    return _put_into_effect(lines, state, now=now, viewer=viewer, ids=ids or RandomIds())
+
+
+def _read_state(window: Window, today: date) -> _State:
+    used = read_used_tubes(today, window.last_day)
+    return _State(
+        window=window,
+        today=today,
+        places=read_places(),
+        sessions=read_sessions(today, window.last_day),
+        taken=read_taken_seats(today, window.last_day),
+        capacity=forecast_capacity(window, today=today),
+        used={(lab, name, window.number(day)): count for (lab, name, day), count in used.items()},
+    )
+
+
+def _find_misfits(state: _State) -> list[NeedRow]:
+    """Bookings of the next days that the gate would refuse with the capacity as now declared."""
+    last = state.today + timedelta(days=CLOSE_DAYS - 1)
+    known = read_capacity(state.today, last)
+    over = {
+        number
+        for (lab, name, number), count in state.used.items()
+        if number < CLOSE_DAYS
+        and count > known.get((lab, name, state.window.day(number)), (0, ""))[0]
+    }
+    if not over:
+        return []
+    routes = state.places.routes()
+    found: list[NeedRow] = []
+    for number in sorted(over):
+        day = state.window.day(number)
+        rows = {row.appointment: row for row in read_booked(day, day)}
+        left = Left(
+            {(lab, name): tubes for (lab, name, on), (tubes, _) in known.items() if on == day}
+        )
+        _count_gated(state, rows.values(), left, number)
+        comers = [as_comer(row, state.sessions.get((row.clinic, day), ())) for row in rows.values()]
+        for passed in pass_gate(comers, left, routes):
+            row = rows[passed.comer.appointment]
+            if not passed.is_reserved:
+                found.append(row)
+            elif passed.laboratory != row.laboratory:
+                state.count(row.clinic, day, row.laboratory, row.tubes, -1)
+                state.count(row.clinic, day, passed.laboratory, row.tubes, 1)
+    return found
+
+
+def _count_gated(state: _State, open_rows: Iterable[NeedRow], left: Left, number: int) -> None:
+    """Take out of `left` what the gate has given: all that is used but the open bookings."""
+    open_tubes: dict[tuple[str, str], int] = defaultdict(int)
+    for row in open_rows:
+        for name, count in parse_tubes(row.tubes):
+            open_tubes[row.laboratory, name] += count
+    for (lab, name, on), count in state.used.items():
+        if on == number:
+            gated = count - open_tubes.get((lab, name), 0)
+            left.tubes[lab, name] = left.tubes.get((lab, name), 0) - gated
+
+
+def as_comer(row: NeedRow, sessions: Sequence[Hours]) -> Comer:
+    """A booking as the gate sees it."""
+    assert row.at is not None
+    return Comer(
+        row.appointment,
+        row.id,
+        row.patient,
+        row.clinic,
+        row.laboratory,
+        parse_tubes(row.tubes),
+        row.stability_hours,
+        wait_until_courier(row.at, sessions),
+        row.priority,
+        row.due,
+    )
+
+
+def wait_until_courier(at: object, sessions: Sequence[Hours]) -> float:
+    """Hours from a place's time to the next courier, in the session that has the place."""
+    for hours in sessions:
+        if any(hours.seat_time(seat) == at for seat in range(hours.seats)):
+            return hours.wait_hours(at)  # type: ignore[arg-type] # it is a place's time
+    return 0.0
+
+
+def _plan_urgent(state: _State, urgent: list[NeedRow], others: list[NeedRow]) -> list[Line]:
+    """Lines of the urgent. Routine bookings of the next days give way only where one is late."""
+    lines = _plan(state, urgent, state.left(state.capacity), keep=False)
+    if not any(line.urgent_unserved for line in lines):
+        return _counted(state, lines)
+    last = state.today + timedelta(days=CLOSE_DAYS - 1)
+    chosen = {row.id for row in others}
+    movable = [
+        row for row in read_booked(state.today, last, priorities=MOVABLE) if row.id not in chosen
+    ]
+    if not movable:
+        return _counted(state, lines)
+    state.take_out(movable)
+    lines = _plan(state, [*urgent, *movable], state.left(state.capacity), keep=False)
+    return _counted(state, lines)
+
+
+def _plan(
+    state: _State, rows: Sequence[NeedRow], capacity: Capacity, *, keep: bool = True
+) -> list[Line]:
+    """Solve for these needs and draw their lines; `keep` counts what they take as used."""
+    problem = build_problem(
+        rows,
+        places=state.places,
+        seats=count_seats(state.sessions, state.taken, state.window),
+        capacity=capacity,
+        window=state.window,
+    )
+    decisions: Sequence[Decision] = solve(problem).decisions
+    lines = [
+        draw_line(row, decision, state.window, today=state.today)
+        for row, decision in zip(rows, decisions, strict=True)
+    ]
+    return _counted(state, lines) if keep else lines
+
+
+def _counted(state: _State, lines: list[Line]) -> list[Line]:
+    for line in lines:
+        if line.day is not None:
+            state.count(line.clinic, line.day, line.laboratory, line.row.tubes, 1)
+    return lines
+
+
+def _put_into_effect(
+    lines: Sequence[Line], state: _State, *, now: datetime, viewer: Viewer, ids: IdSource
+) -> Booking:
+    act = Act(viewer.account, now, viewer.organisation)
+    work = Moving(
+        plan=None,
+        now=now,
+        today=state.today,
+        parent=None,
+        sessions=state.sessions,
+        routes=route_hours(state.places),
+        ids=ids,
+    )
+    changes = [_as_planned(line) for line in lines if _changes(line, state.today)]
+    for part in batches(changes, LINES_AT_ONCE):
+        with writing(act) as journal:
+            apply_lines(journal, work, part, is_last=False)
+    if work.waiting:
+        rest, work.waiting = work.waiting, []
+        with writing(act) as journal:
+            apply_lines(journal, work, rest, is_last=True)
+    if work.without_place:
+        rows = {line.row.id: line.row for line in lines}
+        late = [_without_place(line, rows[line.need], state.today) for line in work.without_place]
+        with writing(act) as journal:
+            apply_lines(journal, work, late, is_last=True)
+    counts: dict[str, int] = defaultdict(int)
+    for line in changes:
+        counts["redirect" if is_emergency(line) else line.decision] += 1
+    return Booking(len(lines), counts["book"], counts["move"], counts["defer"], counts["redirect"])
+
+
+def _changes(line: Line, today: date) -> bool:
+    """Whether the line is news: a promise that stands is none, a booking that stands is none."""
+    if line.decision == "keep":
+        return line.laboratory != line.row.laboratory
+    if line.decision != "defer" or line.row.priority == "P1" or line.row.appointment:
+        return True
+    promised = line.row.review_on if line.row.reason else None
+    return promised is None or promised <= today
+
+
+def _as_planned(line: Line) -> PlannedLine:
+    row = line.row
+    return PlannedLine(
+        row.id,
+        row.patient,
+        line.decision,
+        line.clinic,
+        line.laboratory,
+        line.day,
+        row.clinic,
+        row.day,
+        line.review_on,
+        line.reason,
+        row.priority,
+    )
+
+
+def _without_place(line: PlannedLine, row: NeedRow, today: date) -> PlannedLine:
+    """The planner counts places, not their times: who found none in time waits, or is sent on."""
+    review_on = choose_review_day(row.priority, today=today, released=today)
+    is_p1_late = row.priority == "P1" and row.safe_until <= today
+    reason = f"{EMERGENCY_WORDS}: {NO_PLACE}" if is_p1_late else NO_PLACE
+    return line._replace(
+        decision="defer", clinic="", laboratory="", day=None, review_on=review_on, reason=reason
+    )

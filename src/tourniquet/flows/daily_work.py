@@ -1,0 +1,96 @@
+"""The work of a service day, morning and evening, as the background worker runs it.
+
+Morning, after the laboratories' word:
+1. Give dates to who waits (`book_needs`), and keep the review days.
+2. Open the gate (`open_gate`).
+3. Tell people (`tell_people`), send what was held, mend the outbox.
+
+Evening:
+1. Close the day: who did not come (`close_day`).
+2. Tell people; send again what failed for now.
+3. Publish the public page while an incident runs.
+
+Invariants:
+- Each step may be repeated: run twice on a day, the second run finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tourniquet.diary.entries import WorkDone
+from tourniquet.directory.roles import SYSTEM_VIEWER
+from tourniquet.flows.book_needs import Booking, book_needs
+from tourniquet.flows.open_gate import Opening, open_gate
+from tourniquet.flows.propose_plan import propose_plan
+from tourniquet.flows.publish_status import Published, publish_status
+from tourniquet.flows.record_attendance import close_day
+from tourniquet.flows.record_delivery import retry_failed
+from tourniquet.flows.tell_people import Telling, mend_outbox, send_held, tell_people
+from tourniquet.incident.queries import find_running
+from tourniquet.kernel.clock import service_day
+from tourniquet.record.journal import Act, writing
+
+
+@dataclass(frozen=True)
+class Morning:
+    """What a morning's work did."""
+
+    booking: Booking
+    gate: Opening
+    telling: Telling
+    sent: int
+
+
+@dataclass(frozen=True)
+class Evening:
+    """What an evening's work did."""
+
+    missed: int
+    telling: Telling
+    sent_again: int
+    mended: int
+
+
+def morning(now: datetime) -> Morning:
+    """Do the morning's work."""
+    booking = book_needs(now=now)
+    gate = open_gate(now=now)
+    telling = tell_people(now=now)
+    sent = send_held(now=now)
+    _done("morning", now)
+    return Morning(booking, gate, telling, sent)
+
+
+def urgent(now: datetime) -> Morning:
+    """What arrived since the morning and cannot wait until the next: book, open the gate, tell."""
+    booking = book_needs(now=now)
+    return Morning(booking, open_gate(now=now), tell_people(now=now), 0)
+
+
+def evening(now: datetime) -> Evening:
+    """Do the evening's work."""
+    missed = close_day(now=now)
+    telling = tell_people(now=now)
+    again = retry_failed(now=now)
+    mended = mend_outbox()
+    if find_running() is not None:
+        publish_status(now=now)
+    _done("evening", now)
+    return Evening(missed, telling, again, mended)
+
+
+def publish(now: datetime) -> Published:
+    """Publish the public page."""
+    return publish_status(now=now)
+
+
+def plan_full(now: datetime) -> str:
+    """Propose a full plan, for a person to look at; its id."""
+    return propose_plan(viewer=SYSTEM_VIEWER, now=now)
+
+
+def _done(job: str, now: datetime) -> None:
+    with writing(Act(SYSTEM_VIEWER.account, now)) as journal:
+        journal.append(WorkDone(job=job, day=service_day(now)))
