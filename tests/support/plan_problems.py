@@ -8,10 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-NEED_COLUMNS = (
-    "need,patient,zone,indication,priority,released,due,safe_until,harm_per_day,escalates_on,"
-    "escalated_harm_per_day,stability_hours,travel_km,booked_clinic,booked_day"
-).split(",")
+NEED_COLUMNS = [
+    "need",
+    "patient",
+    "zone",
+    "indication",
+    "priority",
+    "released",
+    "due",
+    "safe_until",
+    "harm_per_day",
+    "escalates_on",
+    "escalated_harm_per_day",
+    "stability_hours",
+    "travel_km",
+    "booked_clinic",
+    "booked_day",
+]
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,10 @@ def make_problem(folder: Path, seed: int, shape: Shape) -> Path:
     write_rows(
         folder / "needs.csv",
         [*NEED_COLUMNS, *(f"tubes_{name}" for name in names), "note"],
-        [_need(chance, at, zones, clinics, days, len(names)) for at in range(shape.needs)],
+        [
+            _need(chance, at, zones=zones, clinics=clinics, days=days, disciplines=len(names))
+            for at in range(shape.needs)
+        ],
     )
     return folder
 
@@ -103,6 +119,7 @@ def make_problem(folder: Path, seed: int, shape: Shape) -> Path:
 def _need(
     chance: random.Random,
     at: int,
+    *,
     zones: list[str],
     clinics: list[str],
     days: int,

@@ -7,6 +7,7 @@ day at the first place with room, is the competitor that anyone could run on pap
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def make_problem(
 
 
 def _apart(clinic: Clinic, place: tuple[float, float]) -> float:
-    return ((float(clinic.x_km) - place[0]) ** 2 + (float(clinic.y_km) - place[1]) ** 2) ** 0.5
+    return math.hypot(float(clinic.x_km) - place[0], float(clinic.y_km) - place[1])
 
 
 def _make_needs(
@@ -137,16 +138,13 @@ def _make_needs(
     from tourniquet.triage.problem import Need
 
     shares = [kind.share for kind in _INDICATIONS]
-    nearest = {
-        zone.zone: min(
-            clinics,
-            key=lambda clinic, zone=zone: _apart(clinic, (float(zone.x_km), float(zone.y_km))),
-        ).clinic
-        for zone in zones
-    }
+    nearest: dict[str, str] = {}
+    for zone in zones:
+        place = (float(zone.x_km), float(zone.y_km))
+        nearest[zone.zone] = min((_apart(clinic, place), clinic.clinic) for clinic in clinics)[1]
     rows = []
     for at, kind in enumerate(chance.choices(_INDICATIONS, shares, k=count)):
-        zone = chance.choice(zones).zone
+        home = chance.choice(zones).zone
         due = chance.randint(-7, days - 1)
         safe_until = due + kind.deferral_days
         after = kind.escalates_after_days
@@ -155,7 +153,7 @@ def _make_needs(
             Need(
                 need=f"N{at:06}",
                 patient=f"S{at:06}",
-                zone=zone,
+                zone=home,
                 indication=kind.code,
                 priority=kind.priority,
                 released=due - 7 if kind.priority != "P1" else due,
@@ -166,7 +164,7 @@ def _make_needs(
                 escalated_harm_per_day=kind.escalated_harm_per_day,
                 stability_hours=kind.stability_hours,
                 travel_km=chance.choice((3, 5, 8)),
-                booked_clinic=nearest[zone] if is_booked else "",
+                booked_clinic=nearest[home] if is_booked else "",
                 booked_day=max(due, 0) if is_booked else None,
                 tubes=kind.tubes,
             )

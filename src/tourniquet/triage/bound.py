@@ -1,15 +1,15 @@
 """Prove a lower bound on harm from prices on capacity.
 
-Let every tube of a laboratory's discipline on a day, and every seat of a clinic on a day, have a price
-of 0 or more. A need cannot do better than the cheapest of: not being served, or one of its options
+Let every tube of a laboratory's discipline on a day, and every seat of a clinic on a day, have a
+price of 0 or more. A need cannot do better than the cheapest of: not being served, or one of its options
 with its harm and its prices. The sum of these over all needs, less the price of all capacity, is at
 most the harm of any feasible plan (weak duality): whoever pays for what is there pays no more than
 all of it costs. That holds for any prices, so it does not matter where they come from; the solver's
 own objective is not trusted.
 
 Invariants:
-- `prove_bound` computes in whole numbers from end to end: prices are rounded to whole fractions of a
-  unit first, and nothing after that is rounded but the final result, up to the next whole unit,
+- `prove_bound` computes in whole numbers from end to end: prices are rounded to whole fractions of
+  a unit first, and nothing after that is rounded but the final result, up to the next whole unit,
   which is sound because the harm of every plan is a whole number of units.
 - No feasible plan is cut off: an option is left out only where a single need exceeds the capacity.
 """
@@ -121,7 +121,7 @@ def prove_bound(network: Network, prices: Prices) -> int:
         tubes=_round_prices(prices.tubes, ceiling, kind),
         seats=_round_prices(prices.seats, ceiling, kind),
     )
-    harm = network.harm.astype(kind) * PRICE_FRACTION
+    harm: Array = network.harm.astype(kind) * PRICE_FRACTION
     total = 0
     for quote in iterate_quotes(network, exact, ceiling * PRICE_FRACTION):
         best = _best_costs(network, harm, quote)

@@ -1,9 +1,9 @@
 """The problem as arrays: who can be served where and when, and what each day costs each need.
 
 Invariants:
-- Reach, stability and harm are decided exactly, in whole numbers or fractions, never in floating point.
+- Reach, stability and harm are decided exactly, in whole numbers or fractions.
 - `harm` counts in whole multiples of `unit`, so the harm of every plan is a whole number of units.
-- Needs of one class may be exchanged for one another in any plan without changing feasibility or harm.
+- Needs of one class may be exchanged for one another in any plan: feasibility and harm stay.
 
 A *kind* is a tubes vector with the couriers that are quick enough for it; a *reach* is a set of
 clinics; a *profile* is a harm curve. A class is a reach, a kind, a profile and a first day.
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tourniquet.triage.problem import Number, Problem
+from tourniquet.triage.problem import Clinic, Number, Problem, Zone
 
 Array = NDArray[Any]
 
@@ -142,7 +142,7 @@ def merge_clinics(network: Network) -> tuple[Network, Array]:
     merged = dataclasses.replace(
         network,
         seats=network.seats.sum(axis=0, keepdims=True),
-        links=network.links.any(axis=1, keepdims=True),
+        links=np.asarray(network.links.any(axis=1, keepdims=True)),
         reaches=((0,),),
         reach_table=np.zeros((1, 1), dtype=np.int64),
         classes=np.concatenate([np.zeros((len(classes), 1), dtype=np.int64), classes], axis=1),
@@ -181,7 +181,7 @@ def _integers(values: list[int], shape: tuple[int, ...], *, limit: int) -> Array
 def _reaches(problem: Problem) -> tuple[Array, Array, tuple[tuple[int, ...], ...], Array]:
     """Find which clinics each need may go to: within travel of its zone, or nearest to it."""
     zones, clinics = problem.zones, problem.clinics
-    places = [*zones, *clinics]
+    places: list[Zone | Clinic] = [*zones, *clinics]
     coordinates, scale = _whole([value for place in places for value in (place.x_km, place.y_km)])
     points = _integers(coordinates, (len(places), 2), limit=2**29)
     apart = points[: len(zones), None, :] - points[None, len(zones) :, :]

@@ -3,13 +3,15 @@
 Invariants:
 - After every public call each seat and each tube in use is counted once, and none is used twice:
   only `put` and `take_away` change that, and `put` asserts that there is room.
-- Each change of `improve` lowers total harm; each change of `prefer` leaves it as it is or lowers it.
+- Each change of `improve` lowers total harm; each change of `prefer` does not raise it.
 - Work is bounded by counts, never by seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from tourniquet.triage.network import Network
 
@@ -21,7 +23,7 @@ SWAPS_MAX = 40  # holders of a booked place that are asked to exchange
 
 
 class Placement:
-    """Who is where. Lists along the needs; day, clinic and lab are -1 where a need is not served."""
+    """Who is where. Lists along the needs; day, clinic and lab are -1 where not served."""
 
     def __init__(
         self,
@@ -30,7 +32,7 @@ class Placement:
         seat_prices: Sequence[Sequence[float]] | None = None,
         lab_prices: Sequence[Sequence[Sequence[float]]] | None = None,
     ) -> None:
-        """Begin with nobody placed. `lab_prices` is [L][T][K], `seat_prices` [C][T]; both advice."""
+        """Begin with nobody placed. `lab_prices` is [L][T][K], `seat_prices` [C][T]: advice."""
         self.network = network
         count = network.need_count
         self.day = [NOWHERE] * count
@@ -67,7 +69,7 @@ class Placement:
         return sum(harm[p][d] for p, d in zip(self.profile, self.day, strict=True))
 
     def fits(self, need: int, clinic: int, lab: int, day: int) -> bool:
-        """Say whether there is a seat and there are tubes left; reach and couriers are not asked."""
+        """Say whether there is a seat and there are tubes left; not whether it is in reach."""
         if self.seats_left[clinic][day] <= 0:
             return False
         return self._lab_fits(self.kind[need], lab, day)
@@ -471,7 +473,7 @@ def _list_walks(network: Network) -> tuple[list[int], list[tuple[int, ...]]]:
     found: dict[tuple[int, int, int], int] = {}
     walks: list[tuple[int, ...]] = []
     nearest: dict[tuple[int, int], list[int]] = {}
-    usable = network.links.any(axis=2) if network.links.shape[2] else network.links.sum(axis=2) > 0
+    usable = np.asarray(network.links.any(axis=2))
     group_of: list[int] = []
     rows = zip(
         network.zone_of.tolist(), network.reach_of.tolist(), network.kind_of.tolist(), strict=True

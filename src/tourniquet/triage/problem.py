@@ -1,12 +1,12 @@
 """What the planner is asked and what it answers, as plain frozen values.
 
 Invariants:
-- Days are whole numbers, 0 is the first day of the plan; days of needs may be negative or beyond it.
-- Every name that a row refers to (zone, clinic, laboratory) is in the problem, and no key is there twice.
-  `reading` guarantees it for files; who builds a `Problem` in memory guarantees it himself.
-- Rates, hours and distances are exact (int, Decimal, Fraction; a float counts at its exact binary value).
+- Days are whole numbers, 0 is the first of the plan; days of needs may be negative or beyond it.
+- Every name that a row refers to (zone, clinic, laboratory) is in the problem, and no key is there
+  twice. `reading` guarantees it for files; who builds a `Problem` in memory guarantees it himself.
+- Rates, hours and distances are exact (int, Decimal, Fraction; a float counts at its binary value).
 
-No Django, no I/O. Needs and decisions are named tuples because there may be a hundred thousand of them.
+No Django, no I/O. Needs and decisions are named tuples: there may be a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Courier(NamedTuple):
 
 
 class Need(NamedTuple):
-    """One visit for specimens. `tubes` runs along `Problem.disciplines`, `extra` along `extra_columns`."""
+    """One visit. `tubes` runs along `Problem.disciplines`, `extra` along `extra_columns`."""
 
     need: str
     patient: str
@@ -116,7 +116,7 @@ class Problem:
 
 
 class Decision(NamedTuple):
-    """What the plan says about one need. `clinic` and `lab` empty and `day` None where it is deferred."""
+    """What the plan says about one need: `clinic`, `lab` empty, `day` None where deferred."""
 
     need: str
     decision: str
@@ -134,7 +134,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The plan in figures. `harm` and `lower_bound` are exact; `gap` is None where only the bound is 0."""
+    """The plan in figures. `harm` and `lower_bound` are exact."""
 
     harm: Fraction
     lower_bound: Fraction

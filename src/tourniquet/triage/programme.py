@@ -1,9 +1,9 @@
 """Linear and integer programmes over classes, solved by HiGHS.
 
 Invariants:
-- One thread, a fixed seed and limits in nodes and columns, never in seconds: same problem, same answer.
-- What comes back is advice (prices, counts). Nobody trusts it: placement checks every seat and tube,
-  and the bound is proved again in whole numbers.
+- One thread, a fixed seed, limits in nodes and columns, never in seconds: the same answer each time.
+- What comes back is advice (prices, counts). Nobody trusts it: placement checks every seat and
+  tube, and the bound is proved again in whole numbers.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _coarse_classes(network: Network) -> tuple[Array, Array, Array, Array]:
 
 def new_solver(seed: int) -> highspy.Highs:
     """Make a solver that gives the same answer every time: one thread, a seed, limits in nodes."""
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call] # highspy has no type information
     for name, value in (
         ("output_flag", False),
         ("threads", 1),

@@ -1,8 +1,8 @@
 """Read a problem from its folder of CSV files.
 
 Invariants:
-- What comes back is a whole, consistent `Problem`; anything else is a UserError that names file, line
-  (the header is line 1) and column, and says what to do. No value of a patient is repeated in it.
+- What comes back is a whole, consistent `Problem`; anything else is a UserError that names file,
+  line (the header is line 1) and column, and says what to do. No value of a patient is repeated in it.
 - Nothing is guessed: an empty number is an error, not a zero.
 
 A byte order mark, CRLF, blank lines, any order of columns and unknown columns are accepted.
@@ -96,7 +96,7 @@ class _Table:
         return self._index[column]
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield line and cells of each row that is not blank. Raises UserError where one is ragged."""
+        """Yield line and cells of each row that is not blank. Raises UserError."""
         width = len(self.header)
         for line, row in self._raw_rows():
             if len(row) != width:
@@ -349,7 +349,16 @@ def _read_needs(
     lines: dict[str, int] = {}
     needs: list[Need] = []
     for line, row in table.rows():
-        need = _need(table, cells, line, row, zones, clinics, tubes_columns, extra_at)
+        need = _need(
+            table,
+            cells,
+            line,
+            row,
+            zones=zones,
+            clinics=clinics,
+            tubes_columns=tubes_columns,
+            extra_at=extra_at,
+        )
         first = lines.setdefault(need.need, line)
         if first != line:
             raise _duplicate(table, line, "need", first)
@@ -363,6 +372,7 @@ def _need(
     cells: _Cells,
     line: int,
     row: list[str],
+    *,
     zones: set[str],
     clinics: set[str],
     tubes_columns: list[str],

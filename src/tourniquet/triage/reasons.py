@@ -60,7 +60,7 @@ class Reasons:
             return f"booked for day {day}: {when}"
         return f"moved to day {day}: {self._why_not_as_booked(at, need, day)}; {when}"
 
-    def _why_not_as_booked(self, at: int, need: Need, day: int) -> str:
+    def _why_not_as_booked(self, at: int, need: Need, day: int) -> str:  # noqa: PLR0911 - one return a cause
         network = self._network
         booked, clinic = need.booked_day, int(network.booked_clinic[at])
         assert booked is not None
@@ -117,10 +117,10 @@ class Reasons:
             has_clinic=len(clinics) > 0,
             has_link=len(useful) > 0,
             asked=asked,
-            seats=(network.seats[useful] > 0).any(axis=0),
+            seats=np.asarray((network.seats[useful] > 0).any(axis=0)),
             tubes=had,
             together=((by_clinic > 0) & (network.seats[useful] > 0)).any(axis=0),
-            seats_left=(self._seats_left[useful] > 0).any(axis=0),
+            seats_left=np.asarray((self._seats_left[useful] > 0).any(axis=0)),
             tubes_left=left,
         )
 

@@ -1,4 +1,4 @@
-"""The rules of a plan for one need: harm, being on time, and the day on which its patient hears again.
+"""The rules of a plan for one need: harm, being on time, the day on which its patient hears again.
 
 Invariants:
 - Harm is exact (Fraction) and never falls with a later day.

@@ -104,8 +104,8 @@ def write_plan(problem: Problem, plan: Plan, out: Path, *, seconds: float) -> No
     except OSError as error:
         raise _not_writable(out) from error
     finally:
-        for path in written.values():
-            path.unlink(missing_ok=True)
+        for part in written.values():
+            part.unlink(missing_ok=True)
 
 
 def _not_writable(out: Path) -> UserError:
