@@ -1,7 +1,7 @@
 """Linear and integer programmes over classes, solved by HiGHS.
 
 Invariants:
-- One thread, a fixed seed, limits in nodes and columns, never in seconds: the same answer each time.
+- One thread, a fixed seed, limits in nodes and columns, not in seconds: the same answer each time.
 - What comes back is advice (prices, counts). Nobody trusts it: placement checks every seat and
   tube, and the bound is proved again in whole numbers.
 """

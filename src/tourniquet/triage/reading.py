@@ -2,7 +2,7 @@
 
 Invariants:
 - What comes back is a whole, consistent `Problem`; anything else is a UserError that names file,
-  line (the header is line 1) and column, and says what to do. No value of a patient is repeated in it.
+  line (the header is line 1) and column, and says what to do. It repeats no value of a patient.
 - Nothing is guessed: an empty number is an error, not a zero.
 
 A byte order mark, CRLF, blank lines, any order of columns and unknown columns are accepted.
