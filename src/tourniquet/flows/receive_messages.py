@@ -15,13 +15,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError
 
-from tourniquet.flows.intake import Desk, Origin, append_registration, find_out
+from tourniquet.flows.intake import (
+    Desk,
+    FollowUp,
+    Meant,
+    Origin,
+    append_registration,
+    find_out,
+)
 from tourniquet.flows.receive_order import receive_order
 from tourniquet.flows.receive_patient import PreparedPatient, read_patient, receive_patient
 from tourniquet.flows.receive_report import receive_report
@@ -45,6 +53,7 @@ SENDER_LONGEST = 400
 CONTROL_ID_LONGEST = 199  # HL7 v2.7; earlier versions say 20 and senders do not keep to it
 TYPE_LONGEST = 40
 ACTOR_LONGEST = 150
+PLACES_LOGGED = 6
 OUR_FAULT = "The message could not be taken because of a fault here."
 
 log = logging.getLogger(__name__)
@@ -462,7 +471,9 @@ class _Office:
 
     def _poison(self, letter: _Letter, act: Act, error: Exception, attempts: int) -> _Outcome:
         """A fault of ours: the sender may try again, but not for ever."""
-        log.error("message could not be applied: %s", type(error).__name__, exc_info=error)
+        # Without the error's own words: a database's may quote a patient's data.
+        places = "".join(traceback.format_tb(error.__traceback__)[-PLACES_LOGGED:])
+        log.error("a message could not be applied: %s\n%s", type(error).__name__, places)
         letter.refusal_code = ErrorCode.INTERNAL
         if attempts <= ATTEMPTS_MAX:
             return self._keep(letter, act, "AE", OUR_FAULT, attempts)

@@ -205,10 +205,11 @@ def _specimen(work: _Work, draft: OrderDraft, sent: SpecimenDraft, request_id: s
         work.specimens[known.id] = new_specimen(known.id, sent, request_id)
     elif known.id in work.specimens and request_id is not None:
         _also_serves(work, known.id, request_id)
+    told = {step.kind for step in work.steps if step.specimen_id == known.id}
     steps = [
         step
         for step in specimen_steps(known.id, sent, draft, work.content)
-        if (step.kind, step.at) not in known.steps
+        if (step.kind, step.at) not in known.steps and step.kind not in told
     ]
     work.steps += steps
     seen = known.steps | {(step.kind, step.at) for step in steps}

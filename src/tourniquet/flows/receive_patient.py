@@ -60,7 +60,7 @@ def read_patient(message: Message, trigger: str) -> PreparedPatient | None:
         raise SenderError(
             "The message names no patient." if not pids else "The message names several patients.",
             where="PID",
-            remedy="Send one message for each patient.",
+            remedy="Send one PID in each message.",
         )
     facility = message.sending_facility.strip() or message.sending_application.strip()
     person = read_person(pids[0], message.first("PD1"), facility=facility)

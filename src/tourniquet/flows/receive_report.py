@@ -101,7 +101,7 @@ def receive_report(
         cause=origin.position,
         act=origin.act,
     )
-    later = _move_specimens(desk, filed, patient, position, origin, performing)
+    later = _move_specimens(filed, patient, position, origin, performing)
     later += _complete_requests(desk, filed, patient, position, origin)
     for one in filed:
         later += _calls(journal, desk, one, patient, position, origin, performing)
@@ -255,7 +255,6 @@ def _find_specimens(
 
 
 def _move_specimens(
-    desk: Desk,
     filed: list[_Filed],
     patient: Known,
     position: int,

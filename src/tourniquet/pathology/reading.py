@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -248,7 +249,7 @@ def _report(group: Group, message: Message, facility: str) -> ReportDraft:
     filler = fit(obr.value(3) or (orc.value(3) if orc else ""), 200, obr.where(3))
     collected = read_instant(obr.value(7))
     letter = obr.value(25).strip().upper()
-    lines = _lines(group, message.delimiters, collected, letter)
+    lines = _lines(group, message.delimiters, collected, letter, code)
     status = _REPORT_STATUS.get(letter, "")
     statuses = {line.status for line in lines}
     if letter and not status:
@@ -303,12 +304,13 @@ def _status_of_lines(statuses: set[str]) -> str:
 
 
 def _lines(
-    group: Group, delimiters: Delimiters, collected: datetime | None, letter: str
+    group: Group, delimiters: Delimiters, collected: datetime | None, letter: str, test: Code
 ) -> tuple[ObservationFact, ...]:
     out: list[ObservationFact] = []
     default = {"P": "preliminary", "X": "cancelled", "C": "corrected"}.get(letter, "final")
     for segment, notes in group.lines:
-        line = _line(segment, notes, delimiters, collected, default, len(out) + 1)
+        place = _Place(collected, default, len(out) + 1, test)
+        line = _line(segment, notes, delimiters, place)
         if line.value_type == "ED" and out and _continues(out[-1], line):
             joined = out[-1].value_text + line.value_text.partition(",")[2]
             out[-1] = msgspec.structs.replace(out[-1], value_text=joined)
@@ -328,13 +330,17 @@ def _continues(before: ObservationFact, line: ObservationFact) -> bool:
     return not _BASE64_END.search(earlier) and (not data[:5] or data[:5] != earlier[:5])
 
 
+class _Place(NamedTuple):
+    """What a line takes from its report: time and status where it has none, number, test."""
+
+    collected: datetime | None
+    status: str
+    sequence: int
+    test: Code
+
+
 def _line(
-    segment: Segment,
-    notes: list[Segment],
-    delimiters: Delimiters,
-    collected: datetime | None,
-    default: str,
-    sequence: int,
+    segment: Segment, notes: list[Segment], delimiters: Delimiters, place: _Place
 ) -> ObservationFact:
     line = segment.line
     if (
@@ -343,24 +349,29 @@ def _line(
         or delimiters.subcomponent in line
         or '""' in line
     ):
-        return _line_slowly(segment, notes, collected, default, sequence)
+        return _line_slowly(segment, notes, place)
     fields = line.split(delimiters.field)
     count = len(fields)
     if count < 15:
         fields += [""] * (15 - count)
     component = delimiters.component
     kind = fields[2].strip()
-    if kind not in _PLAIN_TYPES or component in fields[5] or component in fields[6]:
-        return _line_slowly(segment, notes, collected, default, sequence)
+    if (
+        kind not in _PLAIN_TYPES
+        or not fields[3]
+        or component in fields[5]
+        or component in fields[6]
+    ):
+        return _line_slowly(segment, notes, place)
     code, display, system, _ = _code(fields[3], component, segment)
     text = fields[5]
     comparator, number = read_number(text) if kind in ("NM", "ST") else ("", None)
     status = fields[11].strip()
     moment = fields[14]
     if len(fields[6]) > 60 or len(fields[7]) > 200 or len(fields[8]) > 60 or len(fields[4]) > 40:
-        return _line_slowly(segment, notes, collected, default, sequence)
+        return _line_slowly(segment, notes, place)
     return ObservationFact(
-        sequence=sequence,
+        sequence=place.sequence,
         code=code,
         code_system=system,
         code_display=display,
@@ -372,30 +383,27 @@ def _line(
         unit=fields[6],
         reference_range=fields[7],
         flags=fields[8],
-        status=_LINE_STATUS.get(status, "unknown") if status else default,
-        effective_at=read_instant(moment) if moment else collected,
+        status=_LINE_STATUS.get(status, "unknown") if status else place.status,
+        effective_at=read_instant(moment) if moment else place.collected,
         note=read_notes(notes) if notes else "",
     )
 
 
 _PLAIN_TYPES = frozenset({"NM", "ST", "TX", "FT"})
+_TEXT_TYPES = frozenset({"TX", "FT", "ST"})
 
 
-def _line_slowly(
-    segment: Segment,
-    notes: list[Segment],
-    collected: datetime | None,
-    default: str,
-    sequence: int,
-) -> ObservationFact:
+def _line_slowly(segment: Segment, notes: list[Segment], place: _Place) -> ObservationFact:
     where = segment.where
-    code = read_code(segment, 3)
     kind = fit(segment.value(2), 4, where(2))
+    # A line of text without a name belongs to the text of the whole report.
+    unnamed = kind in _TEXT_TYPES and not segment.raw(3)
+    code = place.test if unnamed else read_code(segment, 3)
     text, comparator, number = _value(segment, kind)
     status = segment.value(11).strip().upper()[:1]
     flags = " ".join(flag.value(1).strip() for flag in segment.repetitions(8)).strip()
     return ObservationFact(
-        sequence=sequence,
+        sequence=place.sequence,
         code=code.code,
         code_system=code.system,
         code_display=code.display,
@@ -407,8 +415,8 @@ def _line_slowly(
         unit=fit(segment.value(6) or segment.value(6, 2), 60, where(6)),
         reference_range=fit(segment.text(7), 200, where(7)),
         flags=fit(flags, 60, where(8)),
-        status=_LINE_STATUS.get(status, "unknown") if status else default,
-        effective_at=read_instant(segment.value(14)) or collected,
+        status=_LINE_STATUS.get(status, "unknown") if status else place.status,
+        effective_at=read_instant(segment.value(14)) or place.collected,
         note=read_notes(notes),
     )
 
