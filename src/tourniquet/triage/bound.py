@@ -2,9 +2,9 @@
 
 Let every tube of a laboratory's discipline on a day, and every seat of a clinic on a day, have a
 price of 0 or more. A need cannot do better than the cheapest of: not being served, or one of
-its options with its harm and its prices. The sum of these over all needs, less the price of all capacity, is at
-most the harm of any feasible plan (weak duality): whoever pays for what is there pays no more than
-all of it costs. That holds for any prices, so it does not matter where they come from; the solver's
+its options with its harm and its prices. The sum of these over all needs, less the price of all
+capacity, is at most the harm of any feasible plan (weak duality): whoever pays for what is there
+pays no more than all of it costs. That holds for any prices, so it does not matter where they come from; the solver's
 own objective is not trusted.
 
 Invariants:
