@@ -4,8 +4,8 @@ Let every tube of a laboratory's discipline on a day, and every seat of a clinic
 price of 0 or more. A need cannot do better than the cheapest of: not being served, or one of
 its options with its harm and its prices. The sum of these over all needs, less the price of all
 capacity, is at most the harm of any feasible plan (weak duality): whoever pays for what is there
-pays no more than all of it costs. That holds for any prices, so it does not matter where they come from; the solver's
-own objective is not trusted.
+pays no more than all of it costs. That holds for any prices, so it does not matter where they come
+from; the solver's own objective is not trusted.
 
 Invariants:
 - `prove_bound` computes in whole numbers from end to end: prices are rounded to whole fractions of
