@@ -1,0 +1,31 @@
+"""Golden journals of releases replay into the tables that those releases had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.database import Database, Databases
+from tests.support.golden import load_journal, read_journal, table_digests
+from tests.support.replaying import replay_into_new
+from tourniquet.record.registry import list_kinds
+
+FOLDER = Path(__file__).parent.parent / "golden"
+JOURNALS = sorted(FOLDER.glob("journal-*.jsonl"))
+
+
+@pytest.mark.parametrize("path", JOURNALS, ids=lambda path: path.stem)
+def test_it_replays(database: Database, databases: Databases, path: Path) -> None:
+    expected = load_journal(path)
+    # The tables of the source are empty: only the journal was loaded. All come from replay.
+    replay_into_new(databases, database)
+    assert table_digests() == expected
+
+
+def test_every_kind_of_patients_and_pathology_is_in_the_newest() -> None:
+    rows, _ = read_journal(JOURNALS[-1])
+    told = {(row[1], row[2]) for row in rows}
+    modules = ("tourniquet.patients", "tourniquet.pathology")
+    ours = {(k.name, k.version) for k in list_kinds() if k.body.__module__.startswith(modules)}
+    assert ours <= told, f"no story tells of {sorted(ours - told)}"
