@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tourniquet.kernel.clock import service_day
@@ -131,9 +132,7 @@ def _people(count: int) -> list[str]:
     from tourniquet.record.journal import Act
 
     act = Act("test", NOW)
-    numbers = [
-        number.digits for number, _ in zip(synthetic_nhs_numbers(), range(count), strict=False)
-    ]
+    numbers = [number.digits for number in islice(synthetic_nhs_numbers(), count)]
     practices = (PRACTICE, OTHER_PRACTICE)
     import_people(
         (
@@ -212,3 +211,78 @@ def post(
 def text_of(response: HttpResponse) -> str:
     """What a page says, without its markup."""
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def sent_pid(at: int) -> str:
+    """The PID of the region's person at that place, as a hospital sends it."""
+    from tests.support.messages import pid
+
+    number = next(islice(synthetic_nhs_numbers(), at, None)).digits
+    return pid(
+        number,
+        family=FAMILIES[at % len(FAMILIES)].upper(),
+        given=GIVENS[(at // 2) % len(GIVENS)],
+        born=date(1940 + at, 1 + at % 12, 1 + at % 28).strftime("%Y%m%d"),
+        local=f"H{at:05d}^^^RJ1^MR",
+        sex="F" if at % 2 else "M",
+    )
+
+
+def seed_results(at: int = 0) -> None:
+    """Results, samples and requests of one person: normal, critical, corrected, withdrawn, a file."""
+    from tests.support.messages import codes, message, oml, oru
+
+    person = sent_pid(at)
+    told = codes(
+        oml("Q1", person, placer=f"P{at}^{PRACTICE}", requisition=f"F{at}"),
+        oml(
+            "Q2",
+            person,
+            order="SC",
+            status="IP",
+            placer=f"P{at}^{PRACTICE}",
+            requisition=f"F{at}",
+            collected="20240603080000+0000",
+            specimen=f"S{at}",
+        ),
+        oru(
+            "R1",
+            person,
+            number=f"L{at}-1",
+            lines=(
+                "NM|HB^Haemoglobin^L||131|g/L|120-150|N|||F",
+                "NM|PLT^Platelets^L||90|10*9/L|150-400|L|||F",
+            ),
+        ),
+        oru(
+            "R2",
+            person,
+            number=f"L{at}-1",
+            status="C",
+            issued="20240603110000+0000",
+            lines=(
+                "NM|HB^Haemoglobin^L||129|g/L|120-150|N|||C",
+                "NM|PLT^Platelets^L||90|10*9/L|150-400|L|||F",
+            ),
+        ),
+        oru(
+            "R3",
+            person,
+            number=f"L{at}-2",
+            test="UE^Urea and electrolytes^L",
+            lines=("NM|K^Potassium^L||7.1|mmol/L|3.5-5.3|HH|||F",),
+        ),
+        message(
+            "ORU^R01",
+            "R4",
+            [
+                person,
+                f"OBR|1||L{at}-3|SCAN^Scanned form^L|||20240603080000+0000|"
+                + "|" * 14
+                + "20240603093000+0000|||F",
+                "OBX|1|ED|SCAN^Scanned form^L||^application^pdf^Base64^SGVsbG8=||||||F",
+            ],
+            sender="LAB|RJ1",
+        ),
+    )
+    assert told == ["AA"] * 6, told

@@ -158,10 +158,6 @@ def test_a_decision_is_logged_on_the_timeline(region: None) -> None:
     row = Decision.objects.get()
     assert row.action == "Stop routine tests"
     assert (row.options, row.risk) == ("Do nothing", "Late cancers")
-        "Stop routine tests",
-        "Do nothing",
-        "Late cancers",
-    )
     assert row.review_at == datetime(2024, 6, 4, 8, 0, tzinfo=UTC)
     text = text_of(client_of("lead").get("/incident/"))
     assert "Stop routine tests" in text

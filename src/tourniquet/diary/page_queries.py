@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, Q
 
 from tourniquet.diary.models import (
+    Appointment,
+    AppointmentEvent,
     Clinic,
     Laboratory,
     LaboratoryDay,
@@ -117,7 +119,9 @@ def list_visits_of(viewer: Viewer, patient_ids: Iterable[str], *, limit: int) ->
         )[:limit]
     )
     booked = [one.need_id for one in appointments]
-    needs = Need.objects.filter(_names_need(viewer) | Q(pk__in=booked), patient_id__in=ids)
+    needs = Need.objects.filter(patient_id__in=ids)
+    if viewer.organisation:  # Q() or something is that something, not everything
+        needs = needs.filter(_names_need(viewer) | Q(pk__in=booked))
     events: dict[str, list[AppointmentEvent]] = {}
     rows = AppointmentEvent.objects.filter(appointment_id__in=[one.id for one in appointments])
     for event in rows.order_by("position"):

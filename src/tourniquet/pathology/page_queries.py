@@ -33,7 +33,7 @@ class EarlierLine:
 def list_earlier_lines(
     viewer: Viewer, reports: Sequence[DiagnosticReport]
 ) -> dict[str, list[EarlierLine]]:
-    """Lines of the versions that are not current, by report, newest first; the caller scoped them."""
+    """Lines of versions that are not current, by report, newest first; the caller scoped them."""
     viewer.demand(Task.SEE_CLINICAL)
     current = {report.id: report.version for report in reports}
     versions = {

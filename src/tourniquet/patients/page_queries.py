@@ -47,3 +47,13 @@ def list_people(viewer: Viewer, ids: Iterable[str]) -> dict[str, Person]:
         row[0]: Person(row[0], row[1], row[2], row[3], row[4], numbers.get(row[0], ""), row[5])
         for row in rows
     }
+
+
+def list_numbers(viewer: Viewer, ids: Iterable[str]) -> dict[str, list[Identifier]]:
+    """Current numbers of patients that this viewer was shown, by patient, in one read."""
+    viewer.demand(Task.SEE_CLINICAL)
+    found: dict[str, list[Identifier]] = {}
+    rows = Identifier.objects.filter(patient_id__in=sorted(set(ids)), state=CURRENT)
+    for row in rows.order_by("patient_id", "system", "value"):
+        found.setdefault(row.patient_id, []).append(row)
+    return found

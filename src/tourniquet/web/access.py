@@ -20,12 +20,17 @@ from tourniquet.web.errors import method_not_allowed
 
 ViewerView = Callable[..., HttpResponse]
 PlainView = Callable[..., HttpResponse]
+_KNOWN = "tourniquet_viewer"
 
 
 def find_signed_in(http_request: HttpRequest) -> Viewer | None:
-    """The viewer of this session, or None."""
+    """The viewer of this session, or None; looked up once for each HTTP request."""
+    known: Viewer | None = getattr(http_request, _KNOWN, None)
     user = http_request.user
-    return find_viewer(user.get_username()) if user.is_authenticated else None
+    if known is None and user.is_authenticated:
+        known = find_viewer(user.get_username())
+        setattr(http_request, _KNOWN, known)
+    return known if user.is_authenticated else None
 
 
 def page(

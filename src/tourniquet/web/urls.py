@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path, register_converter
 from django.urls.converters import StringConverter
 
-from tourniquet.web.views import incident, plan, session
+from tourniquet.web.views import incident, patients, plan, session
 
 
 class IdConverter(StringConverter):
@@ -41,4 +41,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("plan/<id:plan_id>/", plan.show),
     path("plan/<id:plan_id>/acknowledge/", plan.acknowledge),
     path("plan/<id:plan_id>/adopt/", plan.adopt),
+    path("patients/", patients.search),
+    path("patients/<id:patient_id>/", patients.record),
 ]

@@ -25,6 +25,9 @@ STATUS_WORDS = {
     "withdrawn": ("Withdrawn", "red"),
     "entered-in-error": ("Withdrawn", "red"),
     "cancelled": ("Cancelled", "grey"),
+    "registered": ("Not yet reported", "grey"),
+    "partial": ("Partial", "blue"),
+    "unknown": ("Not known", "grey"),
 }
 
 
@@ -77,6 +80,7 @@ class Banner:
     provisional: bool = False
     merged_into_href: str = ""
     sensitive_contact: bool = False
+    recorded_dead: bool = False
 
     @property
     def sex_words(self) -> str:
@@ -224,6 +228,7 @@ class NextDate:
     address: str = ""
     tell_by: date | None = None
     reason: str = ""
+    emergency: bool = False
 
 
 @dataclass(frozen=True)
