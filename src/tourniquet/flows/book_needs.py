@@ -2,9 +2,10 @@
 
 1. Take who waits and is looked at today (new, urgent, to be reviewed), and bookings of the next
    days that no longer fit what the laboratories can take.
-2. Plan the urgent ones with all that is left; where one would be late, routine bookings of the next
-   days may move for it.
-3. Plan the others with what is left after them, less the reserve for the urgent still to come.
+2. Place the urgent ones, each on the earliest day with room. Where a new one would be late, ask the
+   solver whether routine bookings of the next days should move for it.
+3. Place the others with what is left, less the reserve for the urgent still to come. Where all are
+   served in safe time harm is nought, and no plan is better; the rest is for the next full plan.
 4. Put the decisions into effect: booked, moved, deferred with a review day, or sent by the
    emergency route, one entry a patient.
 
@@ -16,7 +17,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -56,12 +57,14 @@ from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.journal import Act, writing
 from tourniquet.triage.building import Window, build_problem, count_seats
+from tourniquet.triage.first_fit import fit_first
 from tourniquet.triage.forecast import Capacity, hold_back
-from tourniquet.triage.problem import Decision
+from tourniquet.triage.problem import Decision, Problem
 from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
 
 CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
+GIVE_WAY_DAYS = 7  # the days over which the solver looks then
 MOVABLE = ("P3", "P4", "P5")
 
 
@@ -124,10 +127,13 @@ def book_needs(
     # 2. and 3. Plan.
     urgent = [row for row in rows if row.priority in URGENT]
     others = [row for row in rows if row.priority not in URGENT]
-    lines = _plan_urgent(state, urgent, others) if urgent else []
+    news = {row.id for row in urgent if not row.reason or row.appointment}
+    lines = _plan_urgent(state, urgent, news=news) if urgent else []
     if others:
         reserved = state.left(hold_back(state.capacity, urgent_rate(now)))
-        lines += _plan(state, others, reserved)
+        planned = {line.row.id for line in lines}
+        rest = [row for row in others if row.id not in planned]
+        lines += _plan(state, rest, reserved, days=BOOK_AHEAD_DAYS)
     # 4. Into effect.
     return _put_into_effect(lines, state, now=now, viewer=viewer, ids=ids or RandomIds())
 
@@ -214,47 +220,68 @@ def wait_until_courier(at: object, sessions: Sequence[Hours]) -> float:
     return 0.0
 
 
-def _plan_urgent(state: _State, urgent: list[NeedRow], others: list[NeedRow]) -> list[Line]:
-    """Lines of the urgent. Routine bookings of the next days give way only where one is late."""
-    lines = _plan(state, urgent, state.left(state.capacity), keep=False)
-    if not any(line.urgent_unserved for line in lines):
-        return _counted(state, lines)
+def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> list[Line]:
+    """Lines of the urgent. Routine bookings of the next days give way where a new one is late."""
+    lines = _plan(state, urgent, state.left(state.capacity), days=BOOK_AHEAD_DAYS)
+    late = [line.row for line in lines if line.urgent_unserved and line.row.id in news]
+    if not late:
+        return lines
     last = state.today + timedelta(days=CLOSE_DAYS - 1)
-    chosen = {row.id for row in others}
+    planned = {row.id for row in urgent}
     movable = [
-        row for row in read_booked(state.today, last, priorities=MOVABLE) if row.id not in chosen
+        row for row in read_booked(state.today, last, priorities=MOVABLE) if row.id not in planned
     ]
     if not movable:
-        return _counted(state, lines)
+        return lines
+    asked = {row.id for row in late}
+    first = [line for line in lines if line.row.id in asked]
+    _count_lines(state, first, -1)
     state.take_out(movable)
-    lines = _plan(state, [*urgent, *movable], state.left(state.capacity), keep=False)
-    return _counted(state, lines)
+    again = _plan(
+        state, [*late, *movable], state.left(state.capacity), days=GIVE_WAY_DAYS, solver=_solve
+    )
+    if sum(line.urgent_unserved for line in again) < len(late):
+        return [line for line in lines if line.row.id not in asked] + again
+    # Nobody urgent is helped by it: everything stays as it was.
+    _count_lines(state, again, -1)
+    state.take_out(movable, 1)
+    _count_lines(state, first, 1)
+    return lines
+
+
+def _solve(problem: Problem) -> Sequence[Decision]:
+    return solve(problem).decisions
 
 
 def _plan(
-    state: _State, rows: Sequence[NeedRow], capacity: Capacity, *, keep: bool = True
+    state: _State,
+    rows: Sequence[NeedRow],
+    capacity: Capacity,
+    *,
+    days: int,
+    solver: Callable[[Problem], Sequence[Decision]] = fit_first,
 ) -> list[Line]:
-    """Solve for these needs and draw their lines; `keep` counts what they take as used."""
+    """Place these needs and draw their lines; what they take counts as used."""
+    window = Window(state.today, days)
     problem = build_problem(
         rows,
         places=state.places,
-        seats=count_seats(state.sessions, state.taken, state.window),
+        seats=count_seats(state.sessions, state.taken, window),
         capacity=capacity,
-        window=state.window,
+        window=window,
     )
-    decisions: Sequence[Decision] = solve(problem).decisions
     lines = [
-        draw_line(row, decision, state.window, today=state.today)
-        for row, decision in zip(rows, decisions, strict=True)
+        draw_line(row, decision, window, today=state.today)
+        for row, decision in zip(rows, solver(problem), strict=True)
     ]
-    return _counted(state, lines) if keep else lines
+    _count_lines(state, lines, 1)
+    return lines
 
 
-def _counted(state: _State, lines: list[Line]) -> list[Line]:
+def _count_lines(state: _State, lines: Iterable[Line], sign: int) -> None:
     for line in lines:
         if line.day is not None:
-            state.count(line.clinic, line.day, line.laboratory, line.row.tubes, 1)
-    return lines
+            state.count(line.clinic, line.day, line.laboratory, line.row.tubes, sign)
 
 
 def _put_into_effect(

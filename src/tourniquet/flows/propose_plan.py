@@ -51,6 +51,7 @@ from tourniquet.triage.problem import Plan as Solution
 from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
 
+LATER_REVIEW_DAYS = {"P1": 1, "P2": 5, "P3": 10}  # a second review and later ones; proposed
 LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
 
 Solver = Callable[[Problem], Solution]
@@ -268,4 +269,7 @@ def next_review(row: NeedRow, decision: Decision, window: Window, *, today: date
     if promised is not None and today < promised <= latest:
         return promised
     wanted = window.day(decision.review_on) if decision.review_on is not None else latest
+    if row.status == "waiting" and row.reason:
+        # Told once already: the next word comes less often, so that nobody is flooded.
+        wanted = today + timedelta(days=LATER_REVIEW_DAYS.get(row.priority, REVIEW_DAYS_MOST))
     return min(max(wanted, today + timedelta(days=1)), latest)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -178,6 +178,7 @@ def paragraphs(facts: NoticeFacts, limits: Limits = TEXT_LIMITS) -> tuple[str, .
     return tuple(" ".join(part.split()) for part in text.split("\n\n") if part.strip())
 
 
+@lru_cache(maxsize=4096)
 def clean(text: str, limit: int) -> str:
     """One line of text from outside: no control characters, no links, cut at a word."""
     line = " ".join(_CONTROL.sub(" ", text).split())

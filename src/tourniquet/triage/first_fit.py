@@ -1,0 +1,173 @@
+"""The quick way for a few new needs: the most urgent first, each on the earliest day with room.
+
+Pure.
+
+Where it serves everybody within the safe time, harm is nought and no plan can be better, so the
+solver need not be asked. Where it does not, whoever calls asks the solver for those who are late.
+
+Invariants:
+- Every rule of a plan holds: seats, travel, couriers within stability, tubes in every discipline.
+- A need keeps its booking where that is its earliest day with room, too.
+- The same problem gives the same answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tourniquet.triage import rules
+from tourniquet.triage.network import COURIER_MARGIN_HOURS
+from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Need, Number, Problem
+
+NEAR_KM = 1e-9  # distances are compared in floating point here; equality counts as within
+Walk = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class FirstFit:
+    """What is left while needs are placed."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._seats: dict[tuple[str, int], int] = {
+            (row.clinic, row.day): row.seats for row in problem.seats
+        }
+        self._open_days: dict[int, set[str]] = defaultdict(set)
+        for row in problem.seats:
+            if row.seats > 0 and 0 <= row.day < problem.days:
+                self._open_days[row.day].add(row.clinic)
+        at = {name: number for number, name in enumerate(problem.disciplines)}
+        self._tubes: dict[tuple[str, int], list[int]] = defaultdict(
+            lambda: [0] * len(problem.disciplines)
+        )
+        for line in problem.lab_capacity:
+            if line.discipline in at:
+                self._tubes[line.lab, line.day][at[line.discipline]] = line.tubes
+        self._couriers: dict[str, list[tuple[Number, str]]] = defaultdict(list)
+        for courier in problem.couriers:
+            self._couriers[courier.clinic].append((courier.hours, courier.lab))
+        for routes in self._couriers.values():
+            routes.sort()
+        self._near: dict[tuple[str, Number], tuple[str, ...]] = {}
+        self._walks: dict[tuple[str, Number, Number], Walk] = {}
+        self._zones = {zone.zone: zone for zone in problem.zones}
+        self._full: dict[tuple[Walk, tuple[int, ...]], set[int]] = defaultdict(set)
+
+    def place(self, need: Need) -> tuple[int, str, str] | None:
+        """Give the need the earliest day with room: day, clinic and laboratory."""
+        walk = self._walk(need)
+        asked = [(at, count) for at, count in enumerate(need.tubes) if count]
+        full = self._full[walk, need.tubes]
+        for day in range(max(0, need.released), self._problem.days):
+            if day in full:
+                continue
+            found = self._place_on(day, need, walk, asked)
+            if found is not None:
+                clinic, lab = found
+                self._seats[clinic, day] -= 1
+                left = self._tubes[lab, day]
+                for at, count in asked:
+                    left[at] -= count
+                return day, clinic, lab
+            full.add(day)  # room only ever shrinks
+        return None
+
+    def _place_on(
+        self, day: int, need: Need, walk: Walk, asked: list[tuple[int, int]]
+    ) -> tuple[str, str] | None:
+        opened = self._open_days.get(day)
+        if not opened:
+            return None
+        fitting = {
+            lab.lab
+            for lab in self._problem.labs
+            if all(self._tubes[lab.lab, day][at] >= count for at, count in asked)
+        }
+        if not fitting:
+            return None
+        found: tuple[str, str] | None = None
+        for clinic, labs in walk:
+            if clinic in opened and self._seats.get((clinic, day), 0) > 0:
+                lab = next((one for one in labs if one in fitting), None)
+                if lab is not None and (need.booked_clinic, need.booked_day) == (clinic, day):
+                    return clinic, lab
+                if lab is not None and found is None:
+                    found = clinic, lab
+                    if need.booked_day != day:
+                        return found
+        return found
+
+    def _walk(self, need: Need) -> Walk:
+        """Clinics in reach, the nearest first, each with its laboratories in time."""
+        key = (need.zone, need.travel_km, need.stability_hours)
+        walk = self._walks.get(key)
+        if walk is None:
+            limit = need.stability_hours - COURIER_MARGIN_HOURS
+            pairs = (
+                (clinic, tuple(lab for hours, lab in self._couriers[clinic] if hours <= limit))
+                for clinic in self._clinics_near(need.zone, need.travel_km)
+            )
+            walk = self._walks[key] = tuple(pair for pair in pairs if pair[1])
+        return walk
+
+    def _clinics_near(self, zone: str, travel_km: Number) -> tuple[str, ...]:
+        key = (zone, travel_km)
+        if key not in self._near:
+            start = self._zones[zone]
+            apart = sorted(
+                (
+                    math.dist(
+                        (float(start.x_km), float(start.y_km)),
+                        (float(clinic.x_km), float(clinic.y_km)),
+                    ),
+                    clinic.clinic,
+                )
+                for clinic in self._problem.clinics
+            )
+            limit = max(float(travel_km), apart[0][0] if apart else 0.0) + NEAR_KM
+            self._near[key] = tuple(clinic for km, clinic in apart if km <= limit)
+        return self._near[key]
+
+
+def fit_first(problem: Problem) -> tuple[Decision, ...]:
+    """Place every need in turn; one decision for each, in the problem's order."""
+    fit = FirstFit(problem)
+    order = sorted(
+        range(len(problem.needs)),
+        key=lambda at: (
+            problem.needs[at].priority,
+            problem.needs[at].safe_until,
+            problem.needs[at].need,
+        ),
+    )
+    found: dict[int, tuple[int, str, str] | None] = {
+        at: fit.place(problem.needs[at]) for at in order
+    }
+    return tuple(_decide(need, found[at], problem) for at, need in enumerate(problem.needs))
+
+
+def count_late(needs: Sequence[Need], decisions: Sequence[Decision]) -> int:
+    """How many are not served within their safe time."""
+    pairs = zip(needs, decisions, strict=True)
+    return sum(not rules.is_on_time(need, decision.day) for need, decision in pairs)
+
+
+def _decide(need: Need, place: tuple[int, str, str] | None, problem: Problem) -> Decision:
+    if place is None:
+        words = f"no seat and laboratory are free together to day {problem.days - 1}"
+        if rules.needs_emergency_route(need, None):
+            words = f"{rules.EMERGENCY_WORDS}: {words}"
+        return Decision(need.need, DEFER, "", "", None, rules.choose_review_day(need, None), words)
+    day, clinic, lab = place
+    if need.booked_day is None:
+        word = BOOK
+    else:
+        word = KEEP if (need.booked_clinic, need.booked_day) == (clinic, day) else MOVE
+    if rules.is_on_time(need, day):
+        words = f"day {day} is within the safe time, to day {need.safe_until}"
+    else:
+        words = f"day {day} is the earliest day left, after the safe day {need.safe_until}"
+    if rules.needs_emergency_route(need, day):
+        words = f"{rules.EMERGENCY_WORDS}: {words}"
+    return Decision(need.need, word, clinic, lab, day, rules.choose_review_day(need, day), words)
