@@ -25,12 +25,9 @@ from django.db import connections
 
 from tourniquet import __version__
 from tourniquet.exercise.audit import audit_messages, audit_needs, audit_telling
-from tourniquet.exercise.bound import Bound, lower_bound
-from tourniquet.exercise.competitors import strict_priority, what_happened
 from tourniquet.exercise.driver import Driver, Tally
 from tourniquet.exercise.gateway import Gateway
 from tourniquet.exercise.homes import prepare_database
-from tourniquet.exercise.outcome import Outcome
 from tourniquet.exercise.partners import MessageSender
 from tourniquet.exercise.scorecard_page import render_page
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
@@ -38,6 +35,7 @@ from tourniquet.exercise.server import running_server
 from tourniquet.exercise.setting_up import save_accounts, set_up, sign_in_people
 from tourniquet.exercise.summary import summary_lines
 from tourniquet.exercise.world import World, make_world
+from tourniquet.exercise.yardsticks import measure_others
 from tourniquet.kernel.clock import london_time
 from tourniquet.record import database
 from tourniquet.record.replay import SOURCE, compare_tables, replay
@@ -64,17 +62,6 @@ class Result:
     lines: list[str]
 
 
-def _others(scenario: str, seed: int, people: int) -> tuple[Outcome, Outcome, Bound]:
-    """The policies beside ours, and the bound; pure, so another process can do it."""
-    world = make_world(scenario, seed=seed, people=people)
-    parts = (world.region, world.needs, world.seats, world.truth)
-    return (
-        what_happened(*parts),
-        strict_priority(*parts, people=people),
-        lower_bound(world.needs, world.seats, world.truth),
-    )
-
-
 def run_exercise(
     terms: Terms, *, describe: Callable[[str], None], advance: Callable[[int], None]
 ) -> Result:
@@ -83,7 +70,7 @@ def run_exercise(
     # 1. The world, and what is computed beside it.
     world = make_world(terms.scenario, seed=terms.seed, people=terms.people)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        others = pool.submit(_others, terms.scenario, terms.seed, terms.people)
+        others = pool.submit(measure_others, terms.scenario, terms.seed, terms.people)
         # 2. The home.
         describe("Setting up the region")
         scenario = world.scenario
