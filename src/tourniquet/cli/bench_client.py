@@ -55,6 +55,15 @@ class _Line:
     sent_at: float = 0.0
 
 
+@dataclass
+class Driven:
+    """What came of it: answers by code, and every latency in milliseconds."""
+
+    seconds: float
+    answers: dict[str, int]
+    latencies: list[float]
+
+
 def frame(lines: list[str]) -> bytes:
     """A message in its MLLP frame."""
     return b"\x0b" + "\r".join([*lines, ""]).encode() + b"\x1c\r"
@@ -90,7 +99,7 @@ def _template(random_: random.Random) -> tuple[bytes, bytes, bytes, bytes]:
         "PV1|1|O|OPD^^^RJ1||||C1234567^SMITH^ALAN^^^DR",
         "ORC|RE||@N@^LIMS|||||||||C1234567^SMITH^ALAN^^^DR|||||G85001",
         (
-            "OBR|1||@N@^LIMS|PANEL^Blood count and chemistry^LOCAL|||20260302081500||||||Routine check"
+            "OBR|1||@N@^LIMS|PANEL^Blood and chemistry^LOCAL|||20260302081500||||||Routine check"
             "|||C1234567^SMITH^ALAN^^^DR||||||20260302092500||LAB|F"
         ),
     ]
@@ -133,59 +142,65 @@ def reports(people: list[str], run: str, seed: int) -> Iterator[bytes]:
 
 def drive(
     address: tuple[str, int], messages: Iterator[bytes], *, connections: int, seconds: float
-) -> dict[str, object]:
-    """Send until the time is over or the messages are; counts, and every latency in milliseconds."""
+) -> Driven:
+    """Send until the time is over or the messages are."""
     poll = select.epoll()
     lines: dict[int, _Line] = {}
     for _ in range(connections):
         line = _Line(socket.create_connection(address))
         line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line.socket.setblocking(False)
+        line.socket.settimeout(0)
         lines[line.socket.fileno()] = line
-    latencies: list[float] = []
-    answers: dict[str, int] = {}
-    begun = time.perf_counter()
-    deadline = begun + seconds
+    found = Driven(0.0, {}, [])
+    begun = last = time.perf_counter()
     waiting = 0
     for descriptor, line in lines.items():
-        message = next(messages, None)
         poll.register(descriptor, select.EPOLLIN)
-        if message is not None:
-            _send(line, message, poll, descriptor)
-            waiting += 1
-    last = begun
-    while waiting:
-        ready = poll.poll(WAIT_SECONDS)
-        if not ready:
-            break
+        waiting += _send_next(line, messages, poll, descriptor)
+    while waiting and (ready := poll.poll(WAIT_SECONDS)):
         for descriptor, event in ready:
             line = lines[descriptor]
             if event & select.EPOLLOUT:
                 _continue(line, poll, descriptor)
             if not event & select.EPOLLIN:
                 continue
-            data = line.socket.recv(65536)
-            line.incoming += data
-            if not data:
-                waiting -= 1
-                poll.unregister(descriptor)
-                continue
-            if not line.incoming.endswith(b"\x1c\r"):
+            state = _read(line, found)
+            if state == "waiting":
                 continue
             last = time.perf_counter()
-            latencies.append((last - line.sent_at) * 1000)
-            at = line.incoming.find(b"\rMSA|")
-            code = line.incoming[at + 5 : at + 7].decode("ascii", "replace")
-            answers[code] = answers.get(code, 0) + 1
-            line.incoming = b""
-            message = next(messages, None) if last < deadline else None
-            if message is None:
+            going = state == "answered" and last < begun + seconds
+            if state == "closed":
+                poll.unregister(descriptor)
+            if not (going and _send_next(line, messages, poll, descriptor)):
                 waiting -= 1
-            else:
-                _send(line, message, poll, descriptor)
     for line in lines.values():
         line.socket.close()
-    return {"seconds": last - begun, "answers": answers, "latencies": latencies}
+    found.seconds = last - begun
+    return found
+
+
+def _read(line: _Line, found: Driven) -> str:
+    """Read what is there: "answered" where that ends an answer, "closed" at the end."""
+    data = line.socket.recv(65536)
+    line.incoming += data
+    if not data:
+        return "closed"
+    if not line.incoming.endswith(b"\x1c\r"):
+        return "waiting"
+    found.latencies.append((time.perf_counter() - line.sent_at) * 1000)
+    at = line.incoming.find(b"\rMSA|")
+    code = line.incoming[at + 5 : at + 7].decode("ascii", "replace")
+    found.answers[code] = found.answers.get(code, 0) + 1
+    line.incoming = b""
+    return "answered"
+
+
+def _send_next(line: _Line, messages: Iterator[bytes], poll: select.epoll, descriptor: int) -> bool:
+    message = next(messages, None)
+    if message is None:
+        return False
+    _send(line, message, poll, descriptor)
+    return True
 
 
 def _send(line: _Line, message: bytes, poll: select.epoll, descriptor: int) -> None:
@@ -227,11 +242,12 @@ def main() -> None:
         connections=order["connections"],
         seconds=order["seconds"],
     )
-    latencies = sorted(measured.pop("latencies"))  # type: ignore[type-var] # floats, as made above
+    latencies = sorted(measured.latencies)
     answer = {
-        "registered": registered["answers"],
-        "warmed": warm["answers"],
-        **measured,
+        "registered": registered.answers,
+        "warmed": warm.answers,
+        "answers": measured.answers,
+        "seconds": measured.seconds,
         "p50_ms": latencies[len(latencies) // 2],
         "p99_ms": latencies[int(len(latencies) * 0.99)],
         "worst_ms": latencies[-1],

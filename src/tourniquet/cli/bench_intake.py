@@ -212,7 +212,7 @@ def _compare(home: Path, people: list[str]) -> Figures:
         with transaction.atomic():
             Message.objects.create(**_message_values(done, control_id))
             Observation.objects.bulk_create(
-                [Observation(**_line_values(done, number, *line)) for number, line in lines]
+                [Observation(**_line_values(done, number, line)) for number, line in lines]
             )
     return {
         "how": f"one transaction a message, {how}, rows through Django's ORM, no network",
@@ -264,9 +264,8 @@ def _message_values(position: int, control_id: str) -> Figures:
     }
 
 
-def _line_values(
-    report: int, number: int, code: str, value: str, unit: str, range_: str
-) -> Figures:
+def _line_values(report: int, number: int, line: tuple[str, str, str, str]) -> Figures:
+    code, value, unit, range_ = line
     return {
         "report_id": str(report),
         "version": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -62,7 +63,7 @@ def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migr
                 f"Tourniquet is ready: http://{shown}:{addresses.port}/ (console), "
                 f"MLLP {shown}:{addresses.mllp_port}, home {home_folder()}"
             )
-            click.get_text_stream("stdout").flush()
+            sys.stdout.flush()
 
         addresses = server.Addresses(host, port, mllp_port)
         real = not home_mark.exercise  # an exercise's days are run from outside

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, time
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -97,7 +98,7 @@ def _scope(viewer: Viewer) -> Q:
     return Q(clinic=code) | Q(requesting_organisation=code) | Q(registered_organisation=code)
 
 
-def _tests(appointment_needs: QuerySet[Appointment, dict[str, str]]) -> dict[str, list[str]]:
+def _tests(appointment_needs: QuerySet[Appointment, Any]) -> dict[str, list[str]]:
     """The codes of the tests that each need's visit serves, in order."""
     pairs = list(
         NeedRequest.objects.filter(need_id__in=appointment_needs).values_list(

@@ -77,6 +77,7 @@ def run_job(http_request: HttpRequest) -> HttpResponse:
 # Where each job is. Imported when it runs: the planner is heavy and not every server plans.
 JOBS = {
     "morning": ("tourniquet.flows.daily_work", "morning"),
+    "urgent": ("tourniquet.flows.daily_work", "urgent"),
     "evening": ("tourniquet.flows.daily_work", "evening"),
     "publish": ("tourniquet.flows.daily_work", "publish"),
     "plan-full": ("tourniquet.flows.daily_work", "plan_full"),

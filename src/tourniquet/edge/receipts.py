@@ -23,7 +23,7 @@ class ReceiptBody(msgspec.Struct, frozen=True):
     """What became of one notice."""
 
     notice: str
-    status: Literal["delivered", "failed_for_now", "failed_for_good"]
+    status: Literal["delivered", "posted", "called", "failed_for_now", "failed_for_good"]
     at: datetime
 
 

@@ -26,21 +26,27 @@ LOOK_SECONDS = 30.0
 RETRY_AFTER = timedelta(minutes=5)
 JOIN_SECONDS = 1.0
 
+# [P] What is urgent waits no longer than this for its date.
+URGENT_EVERY = timedelta(minutes=15)
+NAMES = ("morning", "urgent", "evening")
+
 Job = Callable[[datetime], object]
 
 
 def jobs() -> dict[str, Job]:
     """The daily jobs by name. Imported late: they bring the planner with them."""
     module = importlib.import_module("tourniquet.flows.daily_work")
-    return {"morning": module.morning, "evening": module.evening}
+    return {name: getattr(module, name) for name in NAMES}
 
 
 def is_due(name: str, moment: datetime, done_on: date | None) -> bool:
     """Whether the job is still to be run on the service day of this moment. Pure."""
+    hour = moment.astimezone(LONDON).hour
+    if name == "urgent":
+        return MORNING_HOUR <= hour < EVENING_HOUR
     if done_on == service_day(moment):
         return False
-    hour = MORNING_HOUR if name == "morning" else EVENING_HOUR
-    return moment.astimezone(LONDON).hour >= hour
+    return hour >= (MORNING_HOUR if name == "morning" else EVENING_HOUR)
 
 
 class Worker:
@@ -65,7 +71,7 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            for name in ("morning", "evening"):
+            for name in NAMES:
                 self._look(name)
 
     def _look(self, name: str) -> None:
@@ -83,4 +89,6 @@ class Worker:
             connections["default"].close()
             return
         self._done[name] = service_day(moment)
+        if name == "urgent":
+            self._not_before[name] = moment + URGENT_EVERY
         log_event("worker.job_done", job=name)

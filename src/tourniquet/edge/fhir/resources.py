@@ -319,7 +319,9 @@ def diagnostic_report(
     row: DiagnosticReport, lines: Sequence[int], authorities: tuple[str, str] = ("", "")
 ) -> Json:
     """A DiagnosticReport in its newest version."""
-    code = {"coding": [_coding(systems.REPORT_CODE, systems.SNOMED, "Diagnostic studies report")]}
+    code: Json = {
+        "coding": [_coding(systems.REPORT_CODE, systems.SNOMED, "Diagnostic studies report")]
+    }
     local = _concept(row.code, row.code_system, row.code_display)
     code["coding"] += local.get("coding", [])
     if text_of(row.code_display):

@@ -20,6 +20,7 @@ from tourniquet.edge.fhir import resources, systems
 from tourniquet.edge.fhir.bundle import CURSOR, read_cursor, searchset, write_cursor
 from tourniquet.kernel.errors import UserError
 from tourniquet.pathology import fhir_queries as pathology
+from tourniquet.pathology.fhir_queries import Search
 from tourniquet.pathology.models import DiagnosticReport
 from tourniquet.patients import fhir_queries as patients
 from tourniquet.patients.fhir_queries import PatientSearch
@@ -107,9 +108,9 @@ class _Gathered:
     def add(self, field: str, condition: object) -> None:
         self.pathology.setdefault(field, []).append(condition)
 
-    def search(self) -> pathology.Search:
+    def conditions(self) -> Search:
         found = {name: tuple(conditions) for name, conditions in self.pathology.items()}
-        return pathology.Search(nothing=self.nothing, **found)
+        return Search(nothing=self.nothing, **found)
 
 
 def is_understood(kind: str, name: str) -> bool:
@@ -211,7 +212,7 @@ def _or_any(name: str, value: str) -> tuple[patients.Token, ...]:
 # Requests, specimens, reports, observations -----------------------------------------------------
 
 
-def _gather(viewer: Viewer, kind: str, asked: Parameters) -> pathology.Search:
+def _gather(viewer: Viewer, kind: str, asked: Parameters) -> Search:
     found = _Gathered({})
     for name, value in asked:
         if name.startswith(("patient", "subject")):
@@ -224,7 +225,7 @@ def _gather(viewer: Viewer, kind: str, asked: Parameters) -> pathology.Search:
         else:
             field, reader = _READERS[name]
             found.add(field, reader(name, value))
-    return found.search()
+    return found.conditions()
 
 
 def _gather_patient(viewer: Viewer, name: str, value: str, found: _Gathered) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -34,7 +34,7 @@ from tourniquet.record.database import storage_errors
 from tourniquet.record.home import clock
 
 Json: TypeAlias = dict[str, Any]  # Any: the shapes are FHIR's, checked against fhir.resources
-P = ParamSpec("P")
+View: TypeAlias = Callable[..., HttpResponse]
 CONTENT_TYPE = "application/fhir+json; charset=utf-8"
 PARAMETERS_MOST = 100
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
@@ -69,19 +69,17 @@ def _refusal(error: TourniquetError) -> HttpResponse:
     return refuse(500, "exception", "Something went wrong here. Try again later.")
 
 
-def _fhir(
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def _fhir(view: View) -> View:
     """What every route has in common: formats, errors."""
 
     @csrf_exempt
     @wraps(view)
-    def wrapped(http_request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(http_request: HttpRequest, **kwargs: str) -> HttpResponse:
         if not _accepts(http_request):
             return refuse(406, "not-supported", "Only application/fhir+json is served.")
         try:
             with storage_errors():
-                return view(http_request, *args, **kwargs)
+                return view(http_request, **kwargs)
         except TourniquetError as error:
             return _refusal(error)
 
