@@ -177,8 +177,12 @@ def _identifiers(row: PersonRow) -> list[SentIdentifier]:
 
 
 def _fact(item: SentIdentifier) -> IdentifierFact:
-    state = "doubtful" if item.doubtful else "current"
-    return IdentifierFact(system=item.system, value=item.value, kind=item.kind, state=state)  # type: ignore[arg-type] # one of the literals
+    return IdentifierFact(
+        system=item.system,
+        value=item.value,
+        kind=item.kind,
+        state="doubtful" if item.doubtful else "current",
+    )
 
 
 def _superseded(number: str) -> IdentifierFact:

@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Q
-
 from tourniquet.pathology.entries import ObservationFact, ReportFact
 from tourniquet.pathology.models import (
     CriticalCall,
@@ -26,6 +24,7 @@ from tourniquet.pathology.models import (
 from tourniquet.pathology.orders import OrderDraft
 from tourniquet.pathology.reading import ReportDraft
 from tourniquet.pathology.rules import KnownReport
+from tourniquet.record.tables import select_in
 
 _REPORT = (
     "sender",
@@ -202,20 +201,19 @@ def read_shelf(
     """
     shelf = Shelf()
     placers, fillers = set(placers) - {""}, set(fillers) - {""}
-    reports = DiagnosticReport.objects.filter(sender__in=set(senders))
-    rows = []
-    if fillers:
-        rows += reports.filter(filler_number__in=fillers).order_by("id").values_list(*_REPORT)
-    if placers:
-        rows += reports.filter(placer_number__in=placers).order_by("id").values_list(*_REPORT)
-    for sender, *rest in rows:
-        shelf.put_report(sender, KnownReport(*rest))
-    requests = []
-    if placers:
-        requests += ServiceRequest.objects.filter(placer_number__in=placers).values_list(*_REQUEST)
-    if fillers:
-        requests += ServiceRequest.objects.filter(filler_number__in=fillers).values_list(*_REQUEST)
-    for row in requests:
+    of = set(senders)
+    reports = [
+        *select_in(DiagnosticReport, _REPORT, "filler_number", fillers if of else ()),
+        *select_in(DiagnosticReport, _REPORT, "placer_number", placers if of else ()),
+    ]
+    for sender, *rest in sorted(reports, key=lambda row: row[1]):
+        if sender in of:
+            shelf.put_report(sender, KnownReport(*rest))
+    requests = [
+        *select_in(ServiceRequest, _REQUEST, "placer_number", placers),
+        *select_in(ServiceRequest, _REQUEST, "filler_number", fillers),
+    ]
+    for row in sorted(requests):
         shelf.put_request(KnownRequest(*row))
     answered = {row[0] for row in requests} if reported else set()
     _read_specimens(shelf, set(accessions) - {""}, answered)
@@ -225,25 +223,23 @@ def read_shelf(
 def _read_specimens(shelf: Shelf, accessions: set[str], requests: set[str]) -> None:
     """Specimens with these numbers, and those that serve these requests, each with its steps."""
     served: dict[str, list[str]] = {}
-    if requests:
-        rows = SpecimenRequest.objects.filter(service_request_id__in=requests)
-        for specimen_id, request_id in rows.values_list("specimen_id", "service_request_id"):
-            served.setdefault(specimen_id, []).append(request_id)
-    wanted = Q(id__in=list(served))
-    if accessions:
-        wanted |= Q(accession__in=accessions)
-    elif not served:
-        return
-    found = list(
-        Specimen.objects.filter(wanted).order_by("id").values_list("id", "patient_id", "accession")
+    links = select_in(
+        SpecimenRequest, ("specimen_id", "service_request_id"), "service_request_id", requests
     )
-    if not found:
-        return
+    for specimen_id, request_id in sorted(links):
+        served.setdefault(specimen_id, []).append(request_id)
+    names = ("id", "patient_id", "accession")
+    found = {
+        *map(tuple, select_in(Specimen, names, "id", served)),
+        *map(tuple, select_in(Specimen, names, "accession", accessions)),
+    }
     steps: dict[str, set[tuple[str, datetime]]] = {}
-    events = SpecimenEvent.objects.filter(specimen_id__in=[row[0] for row in found])
-    for specimen_id, kind, at in events.values_list("specimen_id", "kind", "at"):
+    events = select_in(
+        SpecimenEvent, ("specimen_id", "kind", "at"), "specimen_id", {row[0] for row in found}
+    )
+    for specimen_id, kind, at in events:
         steps.setdefault(specimen_id, set()).add((kind, at))
-    for specimen_id, patient_id, accession in found:
+    for specimen_id, patient_id, accession in sorted(found):
         seen = frozenset(steps.get(specimen_id, ()))
         known = KnownSpecimen(specimen_id, patient_id, accession, seen)
         shelf.put_specimen(known)

@@ -25,8 +25,8 @@ from tourniquet.patients.rules import (
     find_survivor,
     match,
 )
+from tourniquet.record.tables import select_in
 
-_VALUES_MAX = 900  # SQLite may have been built to take no more than 999 in one statement
 _KNOWN = (
     "id",
     "state",
@@ -84,16 +84,12 @@ class Index:
 
     def read_patients(self, ids: Iterable[str]) -> None:
         """Read these patients, and those that they were merged into."""
-        everybody = sorted({patient_id for patient_id in ids if patient_id not in self.known})
-        for start in range(0, len(everybody), _VALUES_MAX):
-            self._read_patients(set(everybody[start : start + _VALUES_MAX]))
-
-    def _read_patients(self, wanted: set[str]) -> None:
+        wanted = {patient_id for patient_id in ids if patient_id not in self.known}
         read = set(wanted)
         for _ in range(MERGE_STEPS_MAX):
             if not wanted:
                 break
-            for row in Patient.objects.filter(id__in=wanted).values_list(*_KNOWN):
+            for row in select_in(Patient, _KNOWN, "id", wanted):
                 self.known[row[0]] = Known(*row)
             wanted = {
                 known.merged_into
@@ -104,8 +100,12 @@ class Index:
             }
             read |= wanted
         if read:
-            rows = Identifier.objects.filter(patient_id__in=read, system=NHS, state=CURRENT)
-            self.nhs_numbers.update(rows.values_list("patient_id", "value"))
+            names = ("patient_id", "value", "system", "state")
+            for patient_id, value, system, state in select_in(
+                Identifier, names, "patient_id", read
+            ):
+                if system == NHS and state == CURRENT:
+                    self.nhs_numbers[patient_id] = value
 
     def add(self, known: Known, identifiers: Iterable[SentIdentifier], *, fingerprint: str) -> None:
         """Tell of somebody registered in this group."""
@@ -132,16 +132,14 @@ def read_index(identifiers: Iterable[SentIdentifier]) -> Index:
     keys = {(item.system, item.value) for item in identifiers if not item.doubtful}
     if not keys:
         return index
-    values = list({value for _, value in keys})
-    for start in range(0, len(values), _VALUES_MAX):
-        rows = (
-            Identifier.objects.filter(value__in=values[start : start + _VALUES_MAX])
-            .exclude(state=DOUBTFUL)
-            .values_list("system", "value", "patient_id")
-        )
-        for system, value, patient_id in rows:
-            if (system, value) in keys:
-                index.holders.setdefault((system, value), []).append(patient_id)
+    names = ("system", "value", "patient_id", "state")
+    for system, value, patient_id, state in select_in(
+        Identifier, names, "value", {value for _, value in keys}
+    ):
+        if state != DOUBTFUL and (system, value) in keys:
+            index.holders.setdefault((system, value), []).append(patient_id)
+    for holders in index.holders.values():
+        holders.sort()
     index.read_patients({holder for holders in index.holders.values() for holder in holders})
     return index
 
@@ -159,6 +157,11 @@ def read_identifiers(patient_id: str) -> dict[tuple[str, str], IdentifierFact]:
     """The numbers of one patient."""
     rows = Identifier.objects.filter(patient_id=patient_id).order_by("system", "value")
     return {
-        (system, value): IdentifierFact(system=system, value=value, kind=kind, state=state)
+        (system, value): IdentifierFact(
+            system=system,
+            value=value,
+            kind=kind,
+            state=state,  # type: ignore[arg-type] # the table holds what entries said
+        )
         for system, value, kind, state in rows.values_list("system", "value", "kind", "state")
     }
