@@ -109,7 +109,11 @@ def read_person(pid: Segment, pd1: Segment | None = None, *, facility: str) -> P
         zone=address[2],
         died_on=died_on,
         recorded_dead=dead in ("Y", "YES", "TRUE", "1") or bool(died_text),
-        nulls=frozenset(field for number, field in _NULLABLE if pid.is_null(number)),
+        nulls=(
+            frozenset(field for number, field in _NULLABLE if pid.is_null(number))
+            if '""' in pid.line
+            else frozenset()
+        ),
     )
 
 
@@ -162,12 +166,12 @@ def _nhs_number(text: str) -> SentIdentifier:
 
 
 def _read_cx(repetition: Repetition, facility: str, *, where: str) -> SentIdentifier | None:
-    value, kind = repetition.value(1), repetition.value(5)
-    authority, oid = repetition.value(4), repetition.value(4, 2)
-    value = value.strip()
+    parts = [part.strip() for part in repetition.components()]
+    parts += [""] * (5 - len(parts))
+    value, authority, kind = parts[0], parts[3], parts[4]
     if not value:
         return None
-    authority, kind = authority.strip(), kind.strip()
+    oid = repetition.value(4, 2) if "&" in repetition.raw else ""
     if authority.upper() in _NHS_AUTHORITIES or kind.upper() in _NHS_TYPES or oid in _NHS_OIDS:
         return _nhs_number(value)
     return SentIdentifier(
@@ -191,14 +195,15 @@ def _read_external(repetition: Repetition, facility: str, *, where: str) -> Sent
 
 def _best_name(pid: Segment) -> tuple[str, str, str]:
     """Family, given names and title of the legal or first name."""
-    if "~" not in pid.raw(5):
-        parts = [pid.value(5, number) for number in (1, 2, 3, 5)]
-    else:
-        names = pid.repetitions(5)
-        chosen = next((name for name in names if name.value(7).upper() == "L"), names[0])
-        parts = [chosen.value(number) for number in (1, 2, 3, 5)]
-    given = f"{parts[1].strip()} {parts[2].strip()}".strip()
-    return parts[0], given, parts[3]
+    names = pid.repetitions(5)
+    if not names:
+        return "", "", ""
+    chosen = names[0]
+    if len(names) > 1:
+        chosen = next((name for name in names if name.value(7).upper() == "L"), chosen)
+    parts = [part.strip() for part in chosen.components()]
+    parts += [""] * (5 - len(parts))
+    return parts[0], f"{parts[1]} {parts[2]}".strip(), parts[4]
 
 
 def _read_day(text: str) -> tuple[date | None, str]:
@@ -225,20 +230,22 @@ def _address(pid: Segment) -> tuple[str, str, str]:
     homes = pid.repetitions(11)
     if not homes:
         return "", "", ""
-    home = next((a for a in homes if a.value(7).upper() == "H"), homes[0])
-    lines = [home.value(number).strip() for number in (1, 2, 3, 4)]
-    return "\n".join(line for line in lines if line), home.value(5), home.value(9).strip()
+    home = homes[0]
+    if len(homes) > 1:
+        home = next((a for a in homes if a.value(7).upper() == "H"), home)
+    parts = [part.strip() for part in home.components()]
+    parts += [""] * (9 - len(parts))
+    return "\n".join(line for line in parts[:4] if line), parts[4], parts[8]
 
 
 def _telecom(pid: Segment) -> tuple[str, str]:
     phone = email = ""
     for repetition in pid.repetitions(13):
-        address = repetition.value(4).strip()
-        if "@" in address:
-            email = email or address
-        number = repetition.value(1).strip() or repetition.value(12).strip()
-        if not number and repetition.value(7):
-            number = "".join(repetition.value(part).strip() for part in (5, 6, 7))
+        parts = [part.strip() for part in repetition.components()]
+        parts += [""] * (12 - len(parts))
+        if "@" in parts[3]:
+            email = email or parts[3]
+        number = parts[0] or parts[11] or ("".join(parts[4:7]) if parts[6] else "")
         if "@" in number:
             email = email or number
         else:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tourniquet.kernel.errors import NotFound
 from tourniquet.record.models import Alarm, JournalEntry, Message
+from tourniquet.record.tables import select_in
 
 MOST = 500
 
@@ -58,6 +59,46 @@ def list_consequences(position: int, *, limit: int = 50) -> list[JournalEntry]:
     )
 
 
+def list_consequence_heads(position: int, *, limit: int = 50) -> list[EntryHead]:
+    """Entries that name this one as their cause, oldest first, without bodies."""
+    rows = JournalEntry.objects.filter(cause=position).order_by("position")
+    return [
+        EntryHead(*row)
+        for row in rows.values_list("position", "kind", "recorded_at", "actor", "organisation")[
+            : min(limit, MOST)
+        ]
+    ]
+
+
+def list_cause_heads(cause: int | None, *, limit: int = 10) -> list[EntryHead]:
+    """The chain of causes from the nearest back, without bodies."""
+    found: list[EntryHead] = []
+    while cause is not None and len(found) < min(limit, MOST):
+        row = (
+            JournalEntry.objects.filter(pk=cause)
+            .values_list("position", "kind", "recorded_at", "actor", "organisation", "cause")
+            .first()
+        )
+        if row is None:
+            break
+        found.append(EntryHead(*row[:5]))
+        cause = row[5]
+    return found
+
+
+def find_chain(position: int) -> bytes | None:
+    """The chain value at a position, or None where there is no entry."""
+    return JournalEntry.objects.filter(pk=position).values_list("chain", flat=True).first()
+
+
+def get_message(position: int) -> Message:
+    """The log of one message. Raises: NotFound."""
+    found = Message.objects.filter(pk=position).first()
+    if found is None:
+        raise NotFound("There is no message at that position.", where=f"position {position}")
+    return found
+
+
 def count_consequences(position: int) -> int:
     """How many entries name this one as their cause."""
     return JournalEntry.objects.filter(cause=position).count()
@@ -96,15 +137,15 @@ def list_earlier(
 ) -> dict[tuple[str, str], list[EarlierMessage]]:
     """Messages with these (sender, control id) received since then, newest first for each key."""
     out: dict[tuple[str, str], list[EarlierMessage]] = {}
-    rows = (
-        Message.objects.filter(
-            sender__in={sender for sender, _ in keys},
-            control_id__in={control_id for _, control_id in keys},
-            received_at__gte=since,
+    names = ("sender", "control_id", "position", "digest", "code", "attempts", "reason")
+    rows: list[tuple[str, str, int, str, str, int, str]] = []
+    for sender in sorted({sender for sender, _ in keys}):
+        wanted = [control_id for one, control_id in keys if one == sender]
+        found = select_in(
+            Message, (*names, "received_at"), "control_id", wanted, also=("sender", sender)
         )
-        .order_by("-position")
-        .values_list("sender", "control_id", "position", "digest", "code", "attempts", "reason")
-    )
+        rows += [(*row[:7],) for row in found if row[7] >= since]
+    rows.sort(key=lambda row: -row[2])
     for sender, control_id, position, digest, code, attempts, reason in rows:
         if (sender, control_id) in keys:
             out.setdefault((sender, control_id), []).append(

@@ -137,15 +137,27 @@ def _reading(
 
 
 def select_in(
-    model: type[models.Model], names: tuple[str, ...], column: str, values: Iterable[str]
+    model: type[models.Model],
+    names: tuple[str, ...],
+    column: str,
+    values: Iterable[str],
+    *,
+    also: tuple[str, str] | None = None,
 ) -> list[Row]:
-    """The named columns of the rows whose column has one of these values, in no order."""
+    """The named columns of the rows whose column has one of these values, in no order.
+
+    `also` is another column and the one value that it must have.
+    """
     sql, converters = _reading(model, names, column, connection.vendor)
     wanted = list(values)
     out: list[Row] = []
     for start in range(0, len(wanted), IN_MOST):
         part = wanted[start : start + IN_MOST]
+        statement = f"{sql}({', '.join(['%s'] * len(part))})"
+        if also is not None:
+            statement += f" AND {connection.ops.quote_name(also[0])} = %s"
+            part = [*part, also[1]]
         with connection.cursor() as cursor:
-            cursor.execute(f"{sql}({', '.join(['%s'] * len(part))})", part)
+            cursor.execute(statement, part)
             out += cursor.fetchall()
     return _converted(out, converters)
