@@ -22,7 +22,13 @@ def _patients_and_pathology() -> None:
     tell_intake()
 
 
-STORIES: list[Callable[[], None]] = [_patients_and_pathology]
+def _diary_and_incident() -> None:
+    from tests.support.golden_diary import tell_diary  # noqa: PLC0415 # as above
+
+    tell_diary()
+
+
+STORIES: list[Callable[[], None]] = [_patients_and_pathology, _diary_and_incident]
 
 
 def main(out: Path) -> None:

@@ -26,7 +26,8 @@ from tourniquet.record.registry import Body, list_kinds
 
 START = datetime(2024, 6, 3, 7, 0, tzinfo=UTC)
 ENTRIES = 1500
-POOL = [f"01j{number:023}" for number in range(12)]
+POOL = [f"{number:02}" for number in range(12)]  # as short as the shortest column, see below
+_SHORT = {"priority": 2, "decision": 6}  # columns narrower than other text, which SQLite ignores
 _TEXT = string.ascii_letters + "åß€'\\\" "
 
 
@@ -35,7 +36,8 @@ def _text(name: str, chance: random.Random) -> str:
         return chance.choice(POOL)
     if "tubes" in name:
         return f"chemistry={chance.randrange(3)};haematology={chance.randrange(3)}"
-    return "".join(chance.choices(_TEXT, k=chance.randrange(0, 9))).strip()
+    longest = _SHORT.get(name, 8)
+    return "".join(chance.choices(_TEXT, k=chance.randrange(0, longest + 1))).strip()
 
 
 def _union(options: tuple[Any, ...], name: str, chance: random.Random) -> Any:
