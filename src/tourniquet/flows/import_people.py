@@ -92,7 +92,7 @@ def import_people(rows: Iterable[PersonRow], *, act: Act, ids: IdSource | None =
         with writing(act) as journal:
             index = read_index(item for sent in numbers for item in sent)
             for row, sent in zip(batch, numbers, strict=True):
-                new += _register(journal, index, row, sent, act, ids)
+                new += _register(journal, index, row, sent, act=act, ids=ids)
     return new
 
 
@@ -101,12 +101,13 @@ def _register(
     index: Index,
     row: PersonRow,
     sent: list[SentIdentifier],
+    *,
     act: Act,
     ids: IdSource,
 ) -> int:
     """One row; 1 where it was new."""
     if any((item.system, item.value) in index.holders for item in sent):
-        return _register_known(journal, index, row, sent, act, ids)
+        return _register_known(journal, index, row, sent, act=act, ids=ids)
     body = PatientRegistered(
         person=_demographics(row),
         identifiers=(
@@ -129,6 +130,7 @@ def _register_known(
     index: Index,
     row: PersonRow,
     sent: list[SentIdentifier],
+    *,
     act: Act,
     ids: IdSource,
 ) -> int:

@@ -104,7 +104,9 @@ def receive_report(
     later = _move_specimens(filed, patient, position, origin, performing)
     later += _complete_requests(desk, filed, patient, position, origin)
     for one in filed:
-        later += _calls(journal, desk, one, patient, position, origin, performing)
+        later += _calls(
+            journal, desk, one, patient, position=position, origin=origin, performing=performing
+        )
     return later
 
 
@@ -125,7 +127,7 @@ def _decide(
         _other_person(journal, desk, other, draft, origin)
     request = desk.shelf.find_request(draft, patient.id)
     specimens, added = _find_specimens(desk, draft, request, patient, origin)
-    fact = _fact(journal, desk, draft, decision, known, request, origin)
+    fact = _fact(journal, desk, draft, decision, known=known, request=request, origin=origin)
     if len(specimens) == 1 and fact.specimen_id is None:
         fact = msgspec.structs.replace(fact, specimen_id=specimens[0].id)
     return _Filed(fact, known, request, draft, specimens, added)
@@ -170,6 +172,7 @@ def _fact(
     desk: Desk,
     draft: ReportDraft,
     decision: Decision,
+    *,
     known: KnownReport | None,
     request: KnownRequest | None,
     origin: Origin,
@@ -326,6 +329,7 @@ def _calls(
     desk: Desk,
     one: _Filed,
     patient: Known,
+    *,
     position: int,
     origin: Origin,
     performing: str,

@@ -216,7 +216,7 @@ class CallAttempted(Body, frozen=True):
 
 @kind("call.closed", patient=True)
 class CallClosed(Body, frozen=True):
-    """The value was given to a named person, who read it back; or a newer version ended the need."""
+    """The value was given to a named person, who read it back."""
 
     call: str
     at: datetime

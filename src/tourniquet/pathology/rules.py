@@ -25,7 +25,7 @@ import msgspec
 from tourniquet.pathology.catalogue import Catalogue, CriticalLimit
 from tourniquet.pathology.entries import ObservationFact
 
-# A critical value is phoned within the hour. Source: proposed; RCPath G158 leaves hours to the site.
+# A critical value is phoned within the hour. Proposed: RCPath G158 leaves hours to the site.
 CALL_WITHIN = timedelta(hours=1)
 _RANK = {
     "unknown": 0,

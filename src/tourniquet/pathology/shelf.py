@@ -213,7 +213,7 @@ def read_shelf(
         *select_in(ServiceRequest, _REQUEST, "placer_number", placers),
         *select_in(ServiceRequest, _REQUEST, "filler_number", fillers),
     ]
-    for row in sorted(requests):
+    for row in sorted(requests, key=lambda row: str(row[0])):
         shelf.put_request(KnownRequest(*row))
     answered = {row[0] for row in requests} if reported else set()
     _read_specimens(shelf, set(accessions) - {""}, answered)
@@ -226,7 +226,7 @@ def _read_specimens(shelf: Shelf, accessions: set[str], requests: set[str]) -> N
     links = select_in(
         SpecimenRequest, ("specimen_id", "service_request_id"), "service_request_id", requests
     )
-    for specimen_id, request_id in sorted(links):
+    for specimen_id, request_id in sorted(links, key=lambda row: (str(row[0]), str(row[1]))):
         served.setdefault(specimen_id, []).append(request_id)
     names = ("id", "patient_id", "accession")
     found = {

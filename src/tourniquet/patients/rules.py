@@ -16,10 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Final
 
 NHS = "NHS"
-CURRENT, SUPERSEDED, DOUBTFUL = "current", "superseded", "doubtful"
-ACTIVE, PROVISIONAL, MERGED = "active", "provisional", "merged"
+CURRENT: Final = "current"
+SUPERSEDED: Final = "superseded"
+DOUBTFUL: Final = "doubtful"
+ACTIVE: Final = "active"
+PROVISIONAL: Final = "provisional"
+MERGED: Final = "merged"
 MERGE_STEPS_MAX = 20  # a longer chain of merges is a fault in the index, not a person
 
 UNKNOWN = "Nobody in the index has these numbers."
