@@ -359,3 +359,20 @@ def test_pages_neither_repeat_nor_leave_out(database: Database, kind: str) -> No
         address = f"{parts.path}?{parts.query}"
     assert len(found) == len(set(found))
     assert set(found) == expected
+
+
+def test_reading_is_written_down(region: Fhir) -> None:
+    from tourniquet.record.models import JournalEntry
+
+    def readings() -> list[tuple[str, str]]:
+        rows_ = JournalEntry.objects.filter(kind="record.read").order_by("position")
+        return list(rows_.values_list("subject", "actor"))
+
+    region.get(f"/fhir/Observation?patient={number(1)}")
+    region.get(f"/fhir/Patient/{number(2)}")
+    region.get(f"/fhir/Patient/{number(9)}", 404)
+    region.get("/fhir/metadata")
+    who = "hospital-region"
+    assert readings() == [(number(1), who), (number(2), who)]
+    region.get("/fhir/Patient")
+    assert readings()[2:] == [(number(n), who) for n in (1, 2, 3)]

@@ -4,6 +4,7 @@ Invariants:
 - Every answer is application/fhir+json; every failure is an OperationOutcome.
 - Nothing but /fhir/metadata is answered without a bearer token or a session.
 - What a viewer may not see does not exist (404).
+- Whose records an answer tells of is in the journal before the answer leaves.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tourniquet.edge.fhir.bundle import outcome
 from tourniquet.edge.fhir.capability import capability_statement
 from tourniquet.edge.fhir.search import PARAMETERS, Parameters, read_one, search
 from tourniquet.edge.log import log_fault
+from tourniquet.flows.read_by_machine import read_by_machine
 from tourniquet.kernel.errors import (
     NotFound,
     PermissionRefused,
@@ -160,6 +162,7 @@ def read(http_request: HttpRequest, kind: str, id_: str) -> HttpResponse:
     resource = read_one(viewer, kind, id_) if len(id_) <= 64 else None
     if resource is None:
         raise NotFound("There is no such resource, or none that you may see.", where=kind)
+    _note(viewer, [resource])
     response = answer(resource)
     if http_request.headers.get("If-None-Match", "") == response["ETag"]:
         etag = response["ETag"]
@@ -196,4 +199,17 @@ def _search(http_request: HttpRequest, kind: str, given: Parameters) -> HttpResp
     if any("\x00" in value for _, value in given):
         raise UserError("A parameter holds a character that no value has.")
     strict = "handling=strict" in http_request.headers.get("Prefer", "").replace(" ", "")
-    return answer(search(viewer, kind, given, base=_base(http_request), strict=strict))
+    bundle = search(viewer, kind, given, base=_base(http_request), strict=strict)
+    _note(viewer, [entry["resource"] for entry in bundle.get("entry", [])])
+    return answer(bundle)
+
+
+def _note(viewer: Viewer, resources: list[Json]) -> None:
+    """Write down whose records are read, before they leave."""
+    found = set()
+    for resource in resources:
+        if resource["resourceType"] == "Patient":
+            found.add(resource["id"])
+        elif "subject" in resource:
+            found.add(resource["subject"]["reference"].removeprefix("Patient/"))
+    read_by_machine(found, viewer=viewer, now=clock().now())
