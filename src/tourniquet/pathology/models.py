@@ -24,7 +24,7 @@ class Scoped(models.Model):
 
 
 class ServiceRequest(Scoped):
-    """One test asked for. `status` and `priority` in FHIR's words; `requisition` groups a request form."""
+    """One test asked for. `status`, `priority` in FHIR's words; `requisition` groups a form."""
 
     id = models.TextField(primary_key=True)
     requisition = models.TextField()
@@ -91,7 +91,10 @@ class SpecimenRequest(models.Model):
 
 
 class SpecimenEvent(models.Model):
-    """Where the specimen was. `kind`: collected, dispatched, received, processed, rejected, discarded, lost."""
+    """Where the specimen was.
+
+    `kind`: collected, dispatched, received, processed, rejected, discarded, lost.
+    """
 
     pk = models.CompositePrimaryKey("specimen_id", "position", "kind")
     specimen_id = models.TextField()

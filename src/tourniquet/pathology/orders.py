@@ -36,8 +36,8 @@ ORDERS_MAX = 500  # in one message
 NEW, CANCEL, HOLD, RELEASE, STATUS = "new", "cancel", "hold", "release", "status"
 _ACTION = {
     "": NEW, "NW": NEW, "SN": NEW, "NA": NEW, "OK": NEW, "RO": NEW, "RU": NEW, "PA": NEW, "CH": NEW,
-    "CA": CANCEL, "OC": CANCEL, "CR": CANCEL, "DC": CANCEL, "OD": CANCEL, "DR": CANCEL, "UA": CANCEL,
-    "RP": CANCEL, "RQ": CANCEL,
+    "CA": CANCEL, "OC": CANCEL, "CR": CANCEL, "DC": CANCEL, "OD": CANCEL, "DR": CANCEL,
+    "UA": CANCEL, "RP": CANCEL, "RQ": CANCEL,
     "HD": HOLD, "HR": HOLD, "OH": HOLD,
     "RL": RELEASE, "OE": RELEASE, "OR": RELEASE,
     "SC": STATUS, "SR": STATUS, "SS": STATUS, "XO": STATUS, "XX": STATUS, "XR": STATUS,

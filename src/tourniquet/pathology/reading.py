@@ -445,6 +445,10 @@ def _structured_number(segment: Segment) -> tuple[str, str, float | None]:
     return (text, *read_number(text))
 
 
+# Table 0191's short names.
+_MEDIA = {"ap": "application", "au": "audio", "ft": "text", "im": "image", "si": "image"}
+
+
 def _file(segment: Segment) -> str:
     """ED as a data address: type, encoding and data."""
     main = segment.value(5, 2).strip().lower() or "application"
@@ -452,6 +456,7 @@ def _file(segment: Segment) -> str:
     encoding = segment.value(5, 4).strip().lower()
     data = segment.value(5, 5)
     mark = ";base64" if encoding == "base64" else ""
+    main = "application" if kind == "pdf" else _MEDIA.get(main, main)
     media = kind if "/" in kind else f"{main}/{kind}"
     if mark:
         data = "".join(data.split())
