@@ -229,7 +229,7 @@ def sent_pid(at: int) -> str:
 
 
 def seed_results(at: int = 0) -> None:
-    """Results, samples and requests of one person: normal, critical, corrected, withdrawn, a file."""
+    """Results, samples and requests of one person: normal, critical, corrected, a file."""
     from tests.support.messages import codes, message, oml, oru
 
     person = sent_pid(at)

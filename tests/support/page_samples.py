@@ -380,6 +380,28 @@ def provisional_page() -> worklists.ProvisionalPage:
     return worklists.ProvisionalPage(tabs("provisional"), rows, paging(12))
 
 
+def identify_page() -> worklists.IdentifyPage:
+    return worklists.IdentifyPage(
+        tabs("provisional"), person(3), TODAY - timedelta(days=20_000), "Female", "",
+        "RJ1 Z12345", "no patient has this number",
+        2,
+        tuple(
+            worklists.CandidateRow(person(n), TODAY - timedelta(days=9_000), "1 High Street", "Elm Court")
+            for n in range(2)
+        ),
+        may_identify=True,
+        form=shell.Form({"decision": "new"}, (shell.FieldError("comment", "Say how you know."),)),
+    )  # fmt: skip
+
+
+def message_page() -> worklists.MessagePage:
+    return worklists.MessagePage(
+        tabs("refused"), refused_page().rows[0], "mllp", 1, "MSH|^~\\&|LAB|RJ1\nPID|1",
+        may_read=True, may_review=True,
+        form=shell.Form({}, (shell.FieldError("note", "Say what was done."),)),
+    )  # fmt: skip
+
+
 def refused_page() -> worklists.RefusedPage:
     rows = tuple(
         worklists.RefusedRow(
@@ -508,6 +530,16 @@ def pages() -> dict[str, tuple[str, shell.Shell, object]]:
             "worklists/provisional.html",
             shell_for("Worklist", "worklists"),
             provisional_page(),
+        ),
+        "identify": (
+            "worklists/identify.html",
+            shell_for("Who is this?", "worklists", form_errors=identify_page().form.errors),
+            identify_page(),
+        ),
+        "message": (
+            "worklists/message.html",
+            shell_for("Refused message", "worklists", form_errors=message_page().form.errors),
+            message_page(),
         ),
         "refused": ("worklists/refused.html", shell_for("Worklist", "worklists"), refused_page()),
         "waiting": ("worklists/waiting.html", shell_for("Worklist", "worklists"), waiting_page()),

@@ -11,16 +11,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 
 from tourniquet.diary.models import (
     Appointment,
     AppointmentEvent,
     Clinic,
+    GateReservation,
     Laboratory,
     LaboratoryDay,
     Need,
+    Session,
 )
+from tourniquet.diary.rules import URGENT
 from tourniquet.directory.roles import Task, Viewer
 
 WEEKS_MOST = 20
@@ -28,6 +31,7 @@ DAY_ROWS_MOST = 20_000
 PAGE_MOST = 500
 PLACES_MOST = 5000
 NORMAL = "normal"
+_GONE = ("moved", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +145,98 @@ def _names_appointment(viewer: Viewer) -> Q:
     if not code:
         return Q()
     return _names_need(viewer) | Q(clinic=code) | Q(laboratory=code)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many wait, since when the first, and how many are past the day promised to them."""
+
+    count: int
+    oldest: datetime | None = None
+    late: int = 0
+
+
+def count_urgent_waiting(viewer: Viewer) -> Waiting:
+    """Urgent needs without an appointment, or sent by the emergency route and not yet taken."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    found = _urgent_needs(viewer).aggregate(count=Count("id"), oldest=Min("opened_at"))
+    return Waiting(found["count"], found["oldest"])
+
+
+def list_urgent_waiting(viewer: Viewer, *, offset: int, limit: int) -> list[Need]:
+    """Those needs, the most urgent first and of these the one whose safe time ends first."""
+    viewer.demand(Task.SEE_CLINICAL)
+    rows = _urgent_needs(viewer).order_by("priority", "safe_until", "id")
+    return list(rows[offset : offset + min(limit, PAGE_MOST)])
+
+
+def count_waiting(viewer: Viewer, today: date) -> Waiting:
+    """Needs without an appointment."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    rows = _waiting_needs(viewer)
+    found = rows.aggregate(
+        count=Count("id"), late=Count("id", filter=Q(review_on__lt=today)), oldest=Min("opened_at")
+    )
+    return Waiting(found["count"], found["oldest"], found["late"])
+
+
+def list_waiting(viewer: Viewer, *, offset: int, limit: int) -> list[Need]:
+    """Those needs, by the day on which the patient is told."""
+    viewer.demand(Task.SEE_CLINICAL)
+    rows = _waiting_needs(viewer).order_by("review_on", "priority", "id")
+    return list(rows[offset : offset + min(limit, PAGE_MOST)])
+
+
+def _waiting_needs(viewer: Viewer) -> QuerySet[Need]:
+    return Need.objects.filter(_names_need(viewer), status="waiting")
+
+
+def _urgent_needs(viewer: Viewer) -> QuerySet[Need]:
+    return Need.objects.filter(
+        _names_need(viewer), status__in=("waiting", "emergency"), priority__in=sorted(URGENT)
+    )
+
+
+def list_needs_by_id(viewer: Viewer, ids: Iterable[str]) -> dict[str, Need]:
+    """Needs of rows that this viewer may see."""
+    viewer.demand(Task.SEE_CLINICAL)
+    return {need.id: need for need in Need.objects.filter(pk__in=sorted(set(ids)))}
+
+
+def count_day(viewer: Viewer, day: date) -> tuple[int, int]:
+    """Appointments of a day that are booked or kept, and in how many clinics."""
+    viewer.demand(Task.SEE_OPERATIONS)
+    found = Appointment.objects.filter(
+        _names_appointment(viewer), day=day, status__in=("booked", "attended")
+    ).aggregate(count=Count("id"), clinics=Count("clinic", distinct=True))
+    return found["count"], found["clinics"]
+
+
+@dataclass(frozen=True)
+class ClinicDay:
+    """A clinic's day: its sessions, seats taken by anybody, and the viewer's appointments."""
+
+    sessions: tuple[Session, ...]
+    taken: int
+    appointments: tuple[Appointment, ...]
+    needs: dict[str, Need]
+    gates: dict[str, GateReservation]
+
+
+def get_clinic_day(viewer: Viewer, clinic: str, day: date) -> ClinicDay:
+    """The list of one clinic for one day, by time."""
+    viewer.demand(Task.SEE_CLINICAL)
+    booked = Appointment.objects.filter(clinic=clinic, day=day).exclude(status__in=_GONE)
+    rows = booked.filter(_names_appointment(viewer)).order_by("at", "id")[:PAGE_MOST]
+    appointments = tuple(rows)
+    ids = [one.id for one in appointments]
+    return ClinicDay(
+        sessions=tuple(Session.objects.filter(clinic=clinic, day=day).order_by("starts_at", "id")),
+        taken=booked.exclude(status="turned_away").count(),
+        appointments=appointments,
+        needs=list_needs_by_id(viewer, [one.need_id for one in appointments]),
+        gates={
+            gate.appointment_id: gate
+            for gate in GateReservation.objects.filter(appointment_id__in=ids)
+        },
+    )

@@ -19,6 +19,11 @@ def get_organisation(code: str) -> Organisation:
     return found
 
 
+def find_organisation(code: str) -> Organisation | None:
+    """The organisation with that code, or None."""
+    return Organisation.objects.filter(pk=code).first()
+
+
 def list_organisations(kind: str = "", *, limit: int = MOST) -> list[Organisation]:
     """Organisations by code, of one kind or of all."""
     found = Organisation.objects.all()

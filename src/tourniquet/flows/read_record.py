@@ -44,7 +44,7 @@ def late_file() -> Path:
     return home() / "readings-not-journalled.jsonl"
 
 
-def read_record(patient_id: str, *, viewer: Viewer, now: datetime) -> bool:
+def read_record(patient_id: str, *, viewer: Viewer, now: datetime, what: str = "record") -> bool:
     """Note that a record is read; False where the journal could not be written and a file was.
 
     Raises: OSError where neither can be written; the caller decides.
@@ -62,7 +62,7 @@ def read_record(patient_id: str, *, viewer: Viewer, now: datetime) -> bool:
                     happened_at=one.at,
                     act=Act(one.actor, now, one.organisation),
                 )
-            journal.append(RecordRead(), subject=patient_id)
+            journal.append(RecordRead(what=what), subject=patient_id)
     except StorageUnavailable:
         # 2. The file.
         _keep(path, reading)

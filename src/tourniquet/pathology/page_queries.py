@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count
+
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.pathology.models import (
+    CriticalCall,
     DiagnosticReport,
     Observation,
     ReportVersion,
@@ -75,3 +78,28 @@ def list_tests_of_specimens(viewer: Viewer, specimen_ids: Iterable[str]) -> dict
         if request in names:
             found.setdefault(specimen, []).append(names[request])
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held for a provisional patient."""
+
+    reports: int = 0
+    has_critical: bool = False
+
+
+def count_held(viewer: Viewer, patient_ids: Iterable[str]) -> dict[str, Held]:
+    """Reports and open critical calls by patient, for patients that this viewer was shown."""
+    viewer.demand(Task.SEE_CLINICAL)
+    ids = sorted(set(patient_ids))
+    reports = dict(
+        DiagnosticReport.objects.filter(patient_id__in=ids)
+        .values_list("patient_id")
+        .annotate(count=Count("id"))
+    )
+    calls = set(
+        CriticalCall.objects.filter(patient_id__in=ids, state="open").values_list(
+            "patient_id", flat=True
+        )
+    )
+    return {one: Held(reports.get(one, 0), one in calls) for one in ids}

@@ -7,13 +7,15 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.patients.models import Identifier, Patient
-from tourniquet.patients.rules import CURRENT, NHS
+from tourniquet.patients.rules import ACTIVE, CURRENT, DOUBTFUL, NHS
+
+LIKE_MOST = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,34 @@ def list_people(viewer: Viewer, ids: Iterable[str]) -> dict[str, Person]:
     }
 
 
-def list_numbers(viewer: Viewer, ids: Iterable[str]) -> dict[str, list[Identifier]]:
-    """Current numbers of patients that this viewer was shown, by patient, in one read."""
+def list_numbers(
+    viewer: Viewer, ids: Iterable[str], *, doubtful: bool = False
+) -> dict[str, list[Identifier]]:
+    """Numbers of patients that this viewer was shown, by patient, in one read: the current ones.
+
+    With `doubtful` also those that were sent and conflict: for the desk that identifies people.
+    """
     viewer.demand(Task.SEE_CLINICAL)
     found: dict[str, list[Identifier]] = {}
-    rows = Identifier.objects.filter(patient_id__in=sorted(set(ids)), state=CURRENT)
+    states = (CURRENT, DOUBTFUL) if doubtful else (CURRENT,)
+    rows = Identifier.objects.filter(patient_id__in=sorted(set(ids)), state__in=states)
     for row in rows.order_by("patient_id", "system", "value"):
         found.setdefault(row.patient_id, []).append(row)
     return found
+
+
+def count_alike(viewer: Viewer, patients: Sequence[Patient]) -> dict[str, int]:
+    """For each provisional patient, how many known people have its name and birth date.
+
+    One read whatever their number; the page of one patient lists them with their numbers.
+    """
+    viewer.demand(Task.SEE_CLINICAL)
+    keys = {(one.family_key, one.birth_date) for one in patients if one.family_key}
+    born = {day for _, day in keys if day is not None}
+    counts: dict[tuple[str, date | None], int] = {}
+    rows = Patient.objects.filter(
+        family_key__in={key for key, _ in keys}, birth_date__in=born, state=ACTIVE
+    )
+    for row in rows.values_list("family_key", "birth_date")[:LIKE_MOST]:
+        counts[row] = counts.get(row, 0) + 1
+    return {one.id: counts.get((one.family_key, one.birth_date), 0) for one in patients}

@@ -5,7 +5,17 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path, register_converter
 from django.urls.converters import StringConverter
 
-from tourniquet.web.views import incident, patients, plan, session
+from tourniquet.web.views import (
+    desk,
+    diary,
+    entries,
+    home,
+    incident,
+    patients,
+    plan,
+    session,
+    worklists,
+)
 
 
 class IdConverter(StringConverter):
@@ -27,6 +37,7 @@ register_converter(IdConverter, "id")
 register_converter(PositionConverter, "position")
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.show),
     path("sign-in/", session.sign_in),
     path("sign-out/", session.sign_out),
     path("incident/", incident.show),
@@ -41,6 +52,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("plan/<id:plan_id>/", plan.show),
     path("plan/<id:plan_id>/acknowledge/", plan.acknowledge),
     path("plan/<id:plan_id>/adopt/", plan.adopt),
+    path("diary/", diary.show),
+    path("entries/<position:position>/", entries.show),
+    path("worklists/", worklists.front),
+    path("worklists/critical/", worklists.critical),
+    path("worklists/critical/<id:call_id>/", worklists.call),
+    path("worklists/urgent/", worklists.urgent),
+    path("worklists/waiting/", worklists.waiting),
+    path("worklists/undelivered/", worklists.undelivered),
+    path("worklists/provisional/", desk.provisional),
+    path("worklists/provisional/<id:patient_id>/", desk.identify),
+    path("worklists/refused/", desk.refused),
+    path("worklists/refused/<position:position>/", desk.message),
     path("patients/", patients.search),
     path("patients/<id:patient_id>/", patients.record),
 ]

@@ -11,6 +11,7 @@ from tourniquet.web.presenters.shell import Choice
 STATUS_TAGS = {
     "booked": ("Expected", "blue"),
     "arrived": ("Arrived", "yellow"),
+    "attended": ("Sample taken", "green"),
     "taken": ("Sample taken", "green"),
     "fulfilled": ("Sample taken", "green"),
     "missed": ("Did not come", "red"),
@@ -35,6 +36,7 @@ class DiaryRow:
     status: str
     gate: str
     gate_ok: bool
+    gate_pending: bool = False
 
     @property
     def status_words(self) -> str:

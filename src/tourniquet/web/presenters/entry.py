@@ -21,7 +21,7 @@ class EntryLink:
 
 @dataclass(frozen=True)
 class EntryPage:
-    """Header, body, causes and effects, commitment and chain hash. `body` None: erased."""
+    """Header, body, causes and effects, commitment, chain. `body` None: erased or withheld."""
 
     position: int
     kind: str
@@ -43,3 +43,4 @@ class EntryPage:
     effects_total: int = 0
     previous_href: str = ""
     next_href: str = ""
+    withheld: bool = False

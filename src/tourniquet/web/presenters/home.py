@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tourniquet.web import addresses
+from tourniquet.web.presenters.incident import FLAGS
 
 LOW_SHARE = 0.34
 PART_SHARE = 0.8
@@ -25,22 +26,27 @@ class Tile:
 
 @dataclass(frozen=True)
 class HomeCounts:
-    """The figures of now, each counted for this viewer."""
+    """The figures of now, each counted for this viewer; None is not for this viewer to know."""
 
     urgent_waiting: int
     urgent_oldest_minutes: int | None
-    critical_open: int
+    critical_open: int | None
     critical_oldest_minutes: int | None
-    unknown_people: int
+    unknown_people: int | None
     refused_messages: int
     appointments_today: int
     clinics_today: int
     waiting_for_date: int
     waiting_past_review: int
     notices_undelivered: int
+    may_open: bool = True
 
     def tiles(self, waited: tuple[str, str]) -> tuple[Tile, ...]:
         """The figures as tiles, the most urgent first; `waited` words the two oldest."""
+        shown = tuple(tile for tile in self._all(waited) if tile is not None)
+        return shown if self.may_open else tuple(replace(tile, href="") for tile in shown)
+
+    def _all(self, waited: tuple[str, str]) -> tuple[Tile | None, ...]:
         urgent_waited, critical_waited = waited
         return (
             Tile(
@@ -51,7 +57,9 @@ class HomeCounts:
                 "See who waits",
                 attention=self.urgent_waiting > 0,
             ),
-            Tile(
+            None
+            if self.critical_open is None
+            else Tile(
                 "Critical results to phone",
                 self.critical_open,
                 f"oldest open for {critical_waited}" if self.critical_open else "none is open",
@@ -75,7 +83,9 @@ class HomeCounts:
                 "Follow up",
                 attention=self.notices_undelivered > 0,
             ),
-            Tile(
+            None
+            if self.unknown_people is None
+            else Tile(
                 "Unknown people",
                 self.unknown_people,
                 "results held under a number that we do not know",
@@ -111,6 +121,11 @@ class CapacityRow:
     normal: int
     flag: str
     as_of: datetime | None
+
+    @property
+    def flag_words(self) -> str:
+        """What the figure rests on, in words."""
+        return FLAGS.get(self.flag, self.flag or "Not known")
 
     @property
     def share(self) -> float | None:

@@ -161,3 +161,57 @@ class WaitingPage:
     rows: tuple[WaitingRow, ...]
     paging: Paging
     empty: str
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """A known patient who may be the provisional one."""
+
+    patient: PatientLink
+    birth_date: date | None
+    address: str
+    practice: str
+
+
+@dataclass(frozen=True)
+class IdentifyPage:
+    """One unknown person, who it may be, and the form to decide it."""
+
+    tabs: Tabs
+    patient: PatientLink
+    birth_date: date | None
+    sex: str
+    address: str
+    sent_numbers: str
+    why: str
+    reports: int
+    candidates: tuple[CandidateRow, ...] = ()
+    may_identify: bool = False
+    form: Form = BLANK_FORM
+
+    @property
+    def action(self) -> str:
+        """Where the decision is posted to."""
+        return addresses.provisional(self.patient.patient_id)
+
+
+@dataclass(frozen=True)
+class MessagePage:
+    """One refused message, whole, and the forms to deal with it."""
+
+    tabs: Tabs
+    row: RefusedRow
+    channel: str
+    attempts: int
+    text: str
+    may_read: bool = False
+    may_review: bool = False
+    reviewed_by: str = ""
+    reviewed_at: datetime | None = None
+    review_note: str = ""
+    form: Form = BLANK_FORM
+
+    @property
+    def action(self) -> str:
+        """Where the decision is posted to."""
+        return addresses.refused(self.row.position)
