@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import models
 
@@ -21,7 +22,7 @@ from tourniquet.diary.models import (
     Work,
     Zone,
 )
-from tourniquet.record.registry import Body, Entry, applies
+from tourniquet.record.registry import Entry, applies
 from tourniquet.record.tables import insert_rows, put_rows, update_rows
 
 # Places and capacity ----------------------------------------------------------------------------
@@ -302,7 +303,7 @@ def need_redirected(entries: Sequence[Entry[bodies.NeedRedirected]]) -> None:
         ],
         key=("id",),
     )
-    _end_appointments("cancelled", [(e, e.body.appointment, e.body.reason) for e in entries])
+    _end_appointments("cancelled", ((e, e.body.appointment, e.body.reason) for e in entries))
 
 
 @applies(bodies.NeedWithdrawn)
@@ -317,7 +318,7 @@ def need_withdrawn(entries: Sequence[Entry[bodies.NeedWithdrawn]]) -> None:
         ],
         key=("id",),
     )
-    _end_appointments("cancelled", [(e, e.body.appointment, e.body.reason) for e in entries])
+    _end_appointments("cancelled", ((e, e.body.appointment, e.body.reason) for e in entries))
 
 
 @applies(bodies.NeedCollected)
@@ -332,7 +333,7 @@ def need_collected(entries: Sequence[Entry[bodies.NeedCollected]]) -> None:
         ],
         key=("id",),
     )
-    _end_appointments("attended", [(e, e.body.appointment, "") for e in entries], gate="used")
+    _end_appointments("attended", ((e, e.body.appointment, "") for e in entries), gate="used")
 
 
 # Appointments -----------------------------------------------------------------------------------
@@ -485,7 +486,7 @@ def appointment_cancelled(entries: Sequence[Entry[bodies.AppointmentCancelled]])
         ],
         key=("id",),
     )
-    _end_appointments("cancelled", [(e, e.body.appointment, e.body.reason) for e in entries])
+    _end_appointments("cancelled", ((e, e.body.appointment, e.body.reason) for e in entries))
 
 
 @applies(bodies.AppointmentMissed)
@@ -508,7 +509,7 @@ def appointment_missed(entries: Sequence[Entry[bodies.AppointmentMissed]]) -> No
         ],
         key=("id",),
     )
-    _end_appointments("missed", [(e, e.body.appointment, e.body.reason) for e in entries])
+    _end_appointments("missed", ((e, e.body.appointment, e.body.reason) for e in entries))
 
 
 @applies(bodies.AppointmentTurnedAway)
@@ -531,7 +532,7 @@ def appointment_turned_away(entries: Sequence[Entry[bodies.AppointmentTurnedAway
         ],
         key=("id",),
     )
-    _end_appointments("turned_away", [(e, e.body.appointment, e.body.reason) for e in entries])
+    _end_appointments("turned_away", ((e, e.body.appointment, e.body.reason) for e in entries))
     _put_gate([(e, "refused", e.body.reason) for e in entries])
 
 
@@ -679,7 +680,7 @@ def _release(status: str, rows: list[tuple[int, str]]) -> None:
 
 def _end_appointments(
     status: str,
-    ended: Sequence[tuple[Entry[Body], str | None, str]],
+    ended: Iterable[tuple[Entry[Any], str | None, str]],
     *,
     gate: str = "released",
 ) -> None:

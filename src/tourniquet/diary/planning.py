@@ -145,7 +145,7 @@ def read_needs_to_plan(first: date, last: date) -> list[NeedRow]:
     rows = [NeedRow(*row) for row in waiting]
     places = _places_of(Appointment.objects.filter(day__gte=first, status="booked"))
     booked = Need.objects.filter(status="booked").values_list(*_NEED)
-    rows.extend(NeedRow(*row, *places[row[0]]) for row in booked if row[0] in places)
+    rows.extend(NeedRow._make((*row, *places[row[0]])) for row in booked if row[0] in places)
     rows.sort(key=lambda row: row.id)
     return rows
 
@@ -175,7 +175,7 @@ def read_booked(first: date, last: date, *, priorities: tuple[str, ...] = ()) ->
     if priorities:
         found = found.filter(priority__in=priorities)
     rows = found.order_by("id").values_list(*_NEED)
-    return [NeedRow(*row, *places[row[0]]) for row in rows if row[0] in places]
+    return [NeedRow._make((*row, *places[row[0]])) for row in rows if row[0] in places]
 
 
 def read_needs(ids: Iterable[str]) -> dict[str, NeedRow]:
@@ -186,7 +186,8 @@ def read_needs(ids: Iterable[str]) -> dict[str, NeedRow]:
         part = wanted[start : start + IDS_AT_ONCE]
         places = _places_of(Appointment.objects.filter(need_id__in=part, status="booked"))
         for row in Need.objects.filter(id__in=part).values_list(*_NEED):
-            found[row[0]] = NeedRow(*row, *places.get(row[0], ()))
+            place = places.get(row[0])
+            found[row[0]] = NeedRow._make((*row, *place)) if place else NeedRow(*row)
     return found
 
 

@@ -61,7 +61,7 @@ class Arrivals(NamedTuple):
 
     priority: str
     tubes: str
-    count: int
+    needs: int
 
 
 class ComerRow(NamedTuple):

@@ -190,7 +190,7 @@ def urgent_rate(now: datetime) -> UrgentRate:
     )
     arrivals = read_urgent_arrivals(since)
     return measure_rate(
-        ((row.priority, parse_tubes(row.tubes), row.count) for row in arrivals),
+        ((row.priority, parse_tubes(row.tubes), row.needs) for row in arrivals),
         service_days=weekdays,
     )
 

@@ -153,8 +153,8 @@ def tell_people(
                             leaving.append(_outgoing(body, change.patient, known))
                     superseded += isinstance(body, NoticeSuperseded)
             done.sort(key=lambda one: type(one[2]).__name__)
-            for patient, cause, body in done:
-                journal.append(body, subject=patient, cause=cause)
+            for patient, cause, one in done:
+                journal.append(one, subject=patient, cause=cause)
             _come_so_far(journal, today, changes[-1].position, written)
         # 5. The outbox.
         write_outbox(outbox_folder(), leaving)

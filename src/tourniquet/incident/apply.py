@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tourniquet.incident.entries import (
     DecisionLogged,
@@ -12,7 +13,7 @@ from tourniquet.incident.entries import (
     TimelineNoted,
 )
 from tourniquet.incident.models import Decision, Incident, TimelineEvent
-from tourniquet.record.registry import Body, Entry, applies
+from tourniquet.record.registry import Entry, applies
 from tourniquet.record.tables import insert_rows, update_rows
 
 _INCIDENT = (
@@ -143,7 +144,7 @@ def incident_stood_down(entries: Sequence[Entry[IncidentStoodDown]]) -> None:
     _note((e, e.body.incident, "stood_down", e.body.reason or "Stood down", "") for e in entries)
 
 
-def _note(lines: Iterable[tuple[Entry[Body], str, str, str, str]]) -> None:
+def _note(lines: Iterable[tuple[Entry[Any], str, str, str, str]]) -> None:
     insert_rows(
         TimelineEvent,
         _TIMELINE,
