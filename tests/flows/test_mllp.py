@@ -5,7 +5,10 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +17,9 @@ from tests.support.mllp import Recorder, Sender, listening, message, outcome
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
 
-def _wait_for(condition: object, seconds: float = 10.0) -> None:
+def _wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
 
@@ -70,10 +73,12 @@ def test_frames_cut_anywhere(step: int) -> None:
 
 
 def test_a_sender_that_omits_the_last_byte_is_answered() -> None:
-    with listening(Recorder(), silence_after_fs_seconds=0.1) as running:
-        with Sender(running.port) as sender:
-            sender.raw(b"\x0b" + message("A") + b"\x1c")
-            assert outcome(sender.answer()) == ("AA", "A")
+    with (
+        listening(Recorder(), silence_after_fs_seconds=0.1) as running,
+        Sender(running.port) as sender,
+    ):
+        sender.raw(b"\x0b" + message("A") + b"\x1c")
+        assert outcome(sender.answer()) == ("AA", "A")
 
 
 def test_broken_framing_takes_nobody_down() -> None:
@@ -118,15 +123,18 @@ def test_too_large_a_frame_is_refused_and_the_connection_closed() -> None:
 
 
 def test_a_silent_connection_is_closed_and_a_working_one_is_not() -> None:
-    with listening(Recorder(), idle_seconds=0.6) as running:
-        with Sender(running.port) as silent, Sender(running.port) as busy:
-            silent.raw(b"\x0bMSH|half a message")
-            for number in range(8):
-                busy.send(message(str(number)))
-                assert outcome(busy.answer())[0] == "AA"
-                time.sleep(0.15)
-            assert silent.answer() is None
-            assert running.counters.idle_closed == 1
+    with (
+        listening(Recorder(), idle_seconds=0.6) as running,
+        Sender(running.port) as silent,
+        Sender(running.port) as busy,
+    ):
+        silent.raw(b"\x0bMSH|half a message")
+        for number in range(8):
+            busy.send(message(str(number)))
+            assert outcome(busy.answer())[0] == "AA"
+            time.sleep(0.15)
+        assert silent.answer() is None
+        assert running.counters.idle_closed == 1
 
 
 def test_too_many_connections() -> None:
@@ -212,7 +220,7 @@ def test_failures_of_storage_are_answered_ae_and_the_listener_lives() -> None:
 
 def test_a_message_that_breaks_us_takes_nobody_of_its_group_down() -> None:
     class Poisoned(Recorder):
-        def __call__(self, messages, *, now):  # type: ignore[no-untyped-def]
+        def __call__(self, messages: Sequence[Any], *, now: datetime) -> list[Any]:
             if any(b"POISON" in one.raw for one in messages):
                 raise ZeroDivisionError
             return super().__call__(messages, now=now)

@@ -35,7 +35,16 @@ from tourniquet.kernel.errors import OperatorError
     is_flag=True,
     help="Bring PostgreSQL's tables up to date first. SQLite's always are.",
 )
-def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migrate: bool) -> None:
+@output.json_option
+def command(
+    *,
+    home: Path | None,
+    host: str,
+    port: int,
+    mllp_port: int,
+    may_migrate: bool,
+    as_json: bool,
+) -> None:
     """Serve the console, the public pages, FHIR and the MLLP listener.
 
     Prints one line when it is ready. SIGTERM and Ctrl-C stop it in order, within 5 seconds. An
@@ -59,10 +68,14 @@ def command(*, home: Path | None, host: str, port: int, mllp_port: int, may_migr
 
         def ready(addresses: server.Addresses) -> None:
             shown = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
-            output.say(
-                f"Tourniquet is ready: http://{shown}:{addresses.port}/ (console), "
-                f"MLLP {shown}:{addresses.mllp_port}, home {home_folder()}"
-            )
+            url = f"http://{shown}:{addresses.port}/"
+            mllp = f"{shown}:{addresses.mllp_port}"
+            if as_json:
+                output.emit_json({"url": url, "mllp": mllp, "home": home_folder()})
+            else:
+                output.say(
+                    f"Tourniquet is ready: {url} (console), MLLP {mllp}, home {home_folder()}"
+                )
             sys.stdout.flush()
 
         addresses = server.Addresses(host, port, mllp_port)
