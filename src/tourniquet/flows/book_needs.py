@@ -64,6 +64,7 @@ from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
 
 CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
+MOVABLE_MOST = 400  # bookings that are looked at for it; keeps the morning short
 GIVE_WAY_DAYS = 7  # the days over which the solver looks then
 MOVABLE = ("P3", "P4", "P5")
 
@@ -221,15 +222,16 @@ def wait_until_courier(at: object, sessions: Sequence[Hours]) -> float:
 
 
 def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> list[Line]:
-    """Lines of the urgent. Routine bookings of the next days give way where a new one is late."""
+    """Lines of the urgent. Bookings of the next days give way where a new and more urgent is late."""
     lines = _plan(state, urgent, state.left(state.capacity), days=BOOK_AHEAD_DAYS)
     late = [line.row for line in lines if line.urgent_unserved and line.row.id in news]
     if not late:
         return lines
     last = state.today + timedelta(days=CLOSE_DAYS - 1)
     planned = {row.id for row in urgent}
+    able = ("P2", *MOVABLE) if any(row.priority == "P1" for row in late) else MOVABLE
     movable = [
-        row for row in read_booked(state.today, last, priorities=MOVABLE) if row.id not in planned
+        row for row in read_booked(state.today, last, priorities=able) if row.id not in planned
     ]
     if not movable:
         return lines
@@ -247,6 +249,11 @@ def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> lis
     state.take_out(movable, 1)
     _count_lines(state, first, 1)
     return lines
+
+
+def _can_give_way_first(row: NeedRow) -> tuple[int, date, str]:
+    """Who loses least by moving: the least urgent, then who has the most time."""
+    return -int(row.priority[1:]), date.max - (row.safe_until - date.min), row.id
 
 
 def _solve(problem: Problem) -> Sequence[Decision]:

@@ -33,7 +33,7 @@ from tourniquet.kernel.clock import LONDON, london_midnight, service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.notices.entries import NoticeSent, NoticeSuperseded, NoticeWritten
 from tourniquet.notices.models import Notice
-from tourniquet.notices.outbox import Outgoing, write_outbox
+from tourniquet.notices.outbox import Outgoing, path_of, write_outbox
 from tourniquet.notices.rendering import DEFAULT_REASON, NoticeFacts, render_text
 from tourniquet.notices.rules import (
     CALL_LIST,
@@ -216,8 +216,14 @@ def write_files(notices: Sequence[str], *, again: bool) -> int:
 
 def mend_outbox() -> int:
     """Write the files that a crash after a commit left out; how many."""
+    folder = outbox_folder()
     waiting = Notice.objects.filter(status__in=("sending", "call_list")).order_by("id")
-    return write_files(list(waiting.values_list("id", flat=True)), again=False)
+    missing = [
+        notice
+        for notice, channel in waiting.values_list("id", "channel")
+        if not path_of(folder, notice, channel).exists()
+    ]
+    return write_files(missing, again=False)
 
 
 def outbox_folder() -> Path:
