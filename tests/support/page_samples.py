@@ -386,7 +386,7 @@ def identify_page() -> worklists.IdentifyPage:
         "RJ1 Z12345", "no patient has this number",
         2,
         tuple(
-            worklists.CandidateRow(person(n), TODAY - timedelta(days=9_000), "1 High Street", "Elm Court")
+            worklists.CandidateRow(person(n), TODAY, "1 High Street", PRACTICES[0])
             for n in range(2)
         ),
         may_identify=True,
