@@ -426,7 +426,7 @@ def test_one_notice_a_patient_a_day_and_a_held_one_gives_way(database: Database)
 
     region = set_up()
     patient = region.person()
-    region.need(patient, "CKD", in_days=10)
+    region.need(patient, "CKD", in_days=20)
     morning(region.now)
     assert Notice.objects.count() == 1
     day = Appointment.objects.get().day

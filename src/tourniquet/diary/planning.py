@@ -150,15 +150,18 @@ def read_needs_to_plan(first: date, last: date) -> list[NeedRow]:
     return rows
 
 
-def read_needs_to_book(today: date, last: date) -> list[NeedRow]:
-    """Needs that wait and are looked at today: new ones, urgent ones, and those to review."""
-    found = (
-        Need.objects.filter(status="waiting", released__lte=last)
-        .filter(Q(reason="") | Q(priority__in=("P1", "P2")) | Q(review_on__lte=today))
-        .order_by("id")
-        .values_list(*_NEED)
-    )
-    return [NeedRow(*row) for row in found]
+def read_needs_to_book(today: date, last: date, *, filling: int) -> list[NeedRow]:
+    """Needs that wait and are looked at today: new ones, urgent ones, those to review.
+
+    And so many others, the most urgent and longest waiting first, to fill what has come free.
+    """
+    waiting = Need.objects.filter(status="waiting", released__lte=last)
+    due = Q(reason="") | Q(priority__in=("P1", "P2")) | Q(review_on__lte=today)
+    rows = list(waiting.filter(due).values_list(*_NEED))
+    if filling:
+        rest = waiting.exclude(due).order_by("priority", "due", "id")
+        rows.extend(rest.values_list(*_NEED)[:filling])
+    return sorted((NeedRow(*row) for row in rows), key=lambda row: row.id)
 
 
 def read_booked(first: date, last: date, *, priorities: tuple[str, ...] = ()) -> list[NeedRow]:

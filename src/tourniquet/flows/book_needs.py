@@ -1,7 +1,7 @@
 """Each morning, and whenever something urgent arrived: needs that wait get a date.
 
-1. Take who waits and is looked at today (new, urgent, to be reviewed), and bookings of the next
-   days that no longer fit what the laboratories can take.
+1. Take who waits and is looked at today (new, urgent, to be reviewed, and the longest waiting of
+   the others), and bookings of the next days that no longer fit what the laboratories can take.
 2. Place the urgent ones, each on the earliest day with room. Where a new one would be late, ask the
    solver whether routine bookings of the next days should move for it.
 3. Place the others with what is left, less the reserve for the urgent still to come. Where all are
@@ -64,6 +64,7 @@ from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
 
 CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
+FILLING = 400  # needs with a review day to come that are offered what has come free; proposed
 MOVABLE_MOST = 400  # bookings that are looked at for it; keeps the morning short
 GIVE_WAY_DAYS = 7  # the days over which the solver looks then
 MOVABLE = ("P3", "P4", "P5")
@@ -118,7 +119,7 @@ def book_needs(
     today = service_day(now)
     window = Window(today, BOOK_AHEAD_DAYS)
     # 1. Who is looked at.
-    waiting = read_needs_to_book(today, window.last_day)
+    waiting = read_needs_to_book(today, window.last_day, filling=FILLING)
     state = _read_state(window, today)
     misfits = _find_misfits(state)
     state.take_out(misfits)
@@ -222,7 +223,7 @@ def wait_until_courier(at: object, sessions: Sequence[Hours]) -> float:
 
 
 def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> list[Line]:
-    """Lines of the urgent. Bookings of the next days give way where a new and more urgent is late."""
+    """Lines of the urgent. Less urgent bookings of the next days give way to a new one."""
     lines = _plan(state, urgent, state.left(state.capacity), days=BOOK_AHEAD_DAYS)
     late = [line.row for line in lines if line.urgent_unserved and line.row.id in news]
     if not late:

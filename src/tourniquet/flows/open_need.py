@@ -164,7 +164,9 @@ def _harm_by_priority() -> dict[str, Harm]:
 
 
 def _count_tubes(codes: tuple[str, ...], found: Indication, catalogue: Catalogue) -> dict[str, int]:
-    """One tube for each kind of container and discipline."""
+    """The indication's own tubes for its own tests; else one for each container and discipline."""
+    if set(codes) == set(found.tests):
+        return dict(found.tubes)
     kinds = {
         (catalogue.tests[code].discipline, catalogue.tests[code].specimen_type)
         for code in codes

@@ -51,7 +51,7 @@ from tourniquet.triage.problem import Plan as Solution
 from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
 
-LATER_REVIEW_DAYS = {"P1": 1, "P2": 5, "P3": 10}  # a second review and later ones; proposed
+LATER_REVIEW_DAYS = {"P1": 1, "P2": 7, "P3": 14}  # a second review and later ones; proposed
 LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
 
 Solver = Callable[[Problem], Solution]

@@ -31,7 +31,7 @@ from tourniquet.triage.problem import (
     Zone,
 )
 
-LEAD_DAYS = {"P1": 0, "P2": 0, "P3": 2, "P4": 3, "P5": 3}  # source: proposed
+LEAD_DAYS = {"P1": 0, "P2": 0, "P3": 1, "P4": 1, "P5": 2}  # source: proposed
 TAIL_DAYS = 28  # harm of what is undone at the end is counted so much longer; source: proposed
 ANYWHERE_KM = Decimal(10_000)
 UNKNOWN_ZONE = "not known"

@@ -55,22 +55,31 @@ def discount(tubes: int, flag: str, day: int) -> int:
     if flag in SURE_FLAGS:
         return tubes
     margin = FORECAST_MARGIN_LATER if day >= LATER_FROM_DAY else FORECAST_MARGIN
-    return int(tubes * (1 - margin))
+    return round(tubes * (1 - margin))  # rounded, or laboratories that take one tube take none
 
 
 def hold_back(capacity: Capacity, rate: UrgentRate) -> Capacity:
     """Capacity less the reserve for the urgent still to arrive; each laboratory keeps a share."""
-    totals: dict[tuple[str, int], int] = {}
-    for (_, name, day), tubes in capacity.items():
-        totals[name, day] = totals.get((name, day), 0) + tubes
-    share: dict[tuple[str, int], float] = {}
-    for (name, day), total in totals.items():
+    rows: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for (laboratory, name, day), tubes in capacity.items():
+        rows.setdefault((name, day), []).append((tubes, laboratory))
+    left = dict(capacity)
+    for (name, day), laboratories in rows.items():
+        total = sum(tubes for tubes, _ in laboratories)
         unknown = P2_UNKNOWN_BY_DAY[min(max(day, 0), len(P2_UNKNOWN_BY_DAY) - 1)]
         wanted = RESERVE_FACTOR * (
             P1_UNKNOWN * rate.p1.get(name, 0.0) + unknown * rate.p2.get(name, 0.0)
         )
-        share[name, day] = min(RESERVE_SHARE_MOST, wanted / total) if total else 0.0
-    return {
-        (laboratory, name, day): int(tubes * (1 - share[name, day]))
-        for (laboratory, name, day), tubes in capacity.items()
-    }
+        reserve = min(int(RESERVE_SHARE_MOST * total), round(wanted))
+        # Each keeps its share; what rounding leaves over is kept by the largest.
+        laboratories.sort(key=lambda row: (-row[0], row[1]))
+        kept = {
+            laboratory: tubes * reserve // total if total else 0
+            for tubes, laboratory in laboratories
+        }
+        over = reserve - sum(kept.values())
+        for tubes, laboratory in laboratories:
+            more = min(over, tubes - kept[laboratory])
+            over -= more
+            left[laboratory, name, day] = tubes - kept[laboratory] - more
+    return left
