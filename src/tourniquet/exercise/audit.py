@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from tourniquet.diary.entries import (
 from tourniquet.diary.harm import NEVER
 from tourniquet.exercise.outcome import Outcome, OutcomeNotes
 from tourniquet.exercise.world import World
+from tourniquet.kernel.clock import service_day
 from tourniquet.notices.models import Notice
 from tourniquet.record.models import Alarm, JournalEntry, Message
 from tourniquet.record.registry import Body, get_kind
@@ -44,6 +45,7 @@ _KINDS = (
     "gate.overtaken",
 )
 _CHUNK = 5000
+SECONDS_AN_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -144,16 +146,10 @@ def _entries(world: World) -> Iterator[tuple[int, Body]]:
             return
         for _, name, version, recorded_at, body in rows:
             yield (
-                world.scenario.day_of(_day(recorded_at)),
+                world.scenario.day_of(service_day(recorded_at)),
                 get_kind(name, version).decoder.decode(bytes(body)),
             )
         after = rows[-1][0]
-
-
-def _day(moment: object) -> date:
-    from tourniquet.kernel.clock import service_day  # noqa: PLC0415 (kept beside its only use)
-
-    return service_day(moment)  # type: ignore[arg-type] # the column is a datetime
 
 
 def number_of(requisition: str) -> int | None:
@@ -176,22 +172,38 @@ def audit_messages(acknowledged: Mapping[str, str]) -> MessageAudit:
 
 
 def audit_telling() -> TellingAudit:
-    """Whether each patient concerned was told of the last thing that concerned them, and when."""
-    concerned: dict[str, bool] = {}
-    hours: list[float] = []
+    """Whether each person was told of what concerned them last, and how long the slowest took.
+
+    A notice that failed for good is followed by another; both are one telling, begun with the
+    first. A notice that a later one replaced before it left is none.
+    """
+    begun: dict[str, datetime] = {}
+    person_of: dict[str, str] = {}
+    told_at: dict[str, datetime] = {}
+    first: dict[str, str] = {}
     count = 0
-    rows = Notice.objects.order_by("position").values_list(
-        "patient_id", "written_at", "told_at", "follows"
+    rows = (
+        Notice.objects.exclude(status="superseded")
+        .order_by("position")
+        .values_list("id", "patient_id", "written_at", "told_at", "follows")
     )
-    first_written: dict[str, object] = {}
-    for patient, written_at, told_at, follows in rows.iterator(chunk_size=_CHUNK):
+    for notice, patient, written_at, told, follows in rows.iterator(chunk_size=_CHUNK):
         count += 1
-        concerned.setdefault(patient, False)
-        if follows is None or patient not in first_written:
-            first_written[patient] = written_at
-        if told_at is not None:
-            concerned[patient] = True
-            begun = first_written[patient]
-            hours.append((told_at - begun).total_seconds() / 3600)
-    told = sum(concerned.values())
-    return TellingAudit(len(concerned), told, tuple(hours), count)
+        start = first.get(follows or "", follows or notice)
+        first[notice] = start
+        person_of[start] = patient
+        begun.setdefault(start, written_at)
+        if told is not None:
+            told_at.setdefault(start, told)
+    untold = {patient for start, patient in person_of.items() if start not in told_at}
+    slowest: dict[str, float] = {}
+    for start, patient in person_of.items():
+        if patient not in untold:
+            hours = (told_at[start] - begun[start]).total_seconds() / SECONDS_AN_HOUR
+            slowest[patient] = max(slowest.get(patient, 0.0), hours)
+    return TellingAudit(
+        people_concerned=len(untold) + len(slowest),
+        people_told=len(slowest),
+        hours_to_tell=tuple(slowest.values()),
+        notices=count,
+    )

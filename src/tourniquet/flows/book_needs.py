@@ -327,7 +327,7 @@ def _put_into_effect(
 def _changes(line: Line, today: date) -> bool:
     """Whether the line is news: a promise that stands is none, a booking that stands is none."""
     if line.decision == "keep":
-        return line.laboratory != line.row.laboratory
+        return False  # the gate chooses the laboratory anew on the day
     if line.decision != "defer" or line.row.priority == "P1" or line.row.appointment:
         return True
     promised = line.row.review_on if line.row.reason else None

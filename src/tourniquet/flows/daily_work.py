@@ -2,8 +2,9 @@
 
 Morning, after the laboratories' word:
 1. Give dates to who waits (`book_needs`), and keep the review days.
-2. Open the gate (`open_gate`).
-3. Tell people (`tell_people`), send what was held, mend the outbox.
+2. Fill what is left of today (`call_in`).
+3. Open the gate (`open_gate`).
+4. Tell people (`tell_people`), send what was held, mend the outbox.
 
 Evening:
 1. Close the day: who did not come (`close_day`).
@@ -22,6 +23,7 @@ from datetime import datetime
 from tourniquet.diary.entries import WorkDone
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.book_needs import Booking, book_needs
+from tourniquet.flows.call_in import Called, call_in
 from tourniquet.flows.open_gate import Opening, open_gate
 from tourniquet.flows.propose_plan import propose_plan
 from tourniquet.flows.publish_status import Published, publish_status
@@ -38,6 +40,7 @@ class Morning:
     """What a morning's work did."""
 
     booking: Booking
+    called: Called
     gate: Opening
     telling: Telling
     sent: int
@@ -56,17 +59,18 @@ class Evening:
 def morning(now: datetime) -> Morning:
     """Do the morning's work."""
     booking = book_needs(now=now)
+    called = call_in(now=now)
     gate = open_gate(now=now)
     telling = tell_people(now=now)
     sent = send_held(now=now)
     _done("morning", now)
-    return Morning(booking, gate, telling, sent)
+    return Morning(booking, called, gate, telling, sent)
 
 
 def urgent(now: datetime) -> Morning:
     """What arrived since the morning and cannot wait until the next: book, open the gate, tell."""
     booking = book_needs(now=now)
-    return Morning(booking, open_gate(now=now), tell_people(now=now), 0)
+    return Morning(booking, Called(0, 0), open_gate(now=now), tell_people(now=now), 0)
 
 
 def evening(now: datetime) -> Evening:

@@ -14,10 +14,12 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from tourniquet.diary.harm import HarmTerms, harm_of
 from tourniquet.diary.models import Work
 from tourniquet.diary.planning import (
     read_capacity,
@@ -26,8 +28,8 @@ from tourniquet.diary.planning import (
     read_sessions,
     read_urgent_arrivals,
 )
-from tourniquet.diary.rows import NeedRow
-from tourniquet.diary.rules import BOOK_AHEAD_DAYS, REVIEW_DAYS_MOST, URGENT, parse_tubes
+from tourniquet.diary.rows import NeedRow, Places
+from tourniquet.diary.rules import BOOK_AHEAD_DAYS, REVIEW_DAYS_MOST, URGENT, Hours, parse_tubes
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.flows.set_up_region import batches
 from tourniquet.incident.entries import TimelineNoted
@@ -35,7 +37,7 @@ from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import is_weekday, service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.journal import Act, writing
-from tourniquet.triage.building import Window, build_problem, count_seats, word_reason
+from tourniquet.triage.building import TAIL_DAYS, Window, build_problem, count_seats, word_reason
 from tourniquet.triage.entries import PlanCompleted, PlanLined, PlanProposed, PlanRejected
 from tourniquet.triage.forecast import (
     ARRIVAL_WEEKS,
@@ -46,7 +48,7 @@ from tourniquet.triage.forecast import (
     measure_rate,
 )
 from tourniquet.triage.models import Plan
-from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem
+from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem, Summary
 from tourniquet.triage.problem import Plan as Solution
 from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve
@@ -89,10 +91,13 @@ def propose_plan(
     # 2. What is known.
     window = Window(first_day or choose_first_day(now), days)
     rows = read_needs_to_plan(window.first_day, window.last_day)
-    # 3. Solve.
-    solution = solver(read_problem(rows, window, now=now))
+    # 3. Solve for those who wait and those whose booking cannot stand.
     today = service_day(now)
-    lines, figures = draw_lines(rows, solution.decisions, window, today=today)
+    stage = read_stage(window, now=now)
+    loose, fixed = choose_loose(rows, stage, window)
+    solution = solver(build_stage_problem(loose, fixed, stage, window))
+    lines, figures = draw_lines(loose, solution.decisions, window, today=today)
+    standing_harm = harm_of_standing(fixed, window)
     # 4. The parent.
     plan = (ids or RandomIds()).new(now)
     running = find_running()
@@ -106,10 +111,10 @@ def propose_plan(
                 first_day=window.first_day,
                 days=days,
                 needs=len(rows),
-                harm=round(float(summary.harm), 6),
-                lower_bound=round(float(summary.lower_bound), 6),
-                gap=None if summary.gap is None else round(summary.gap, 9),
-                kept=figures.kept,
+                harm=round(float(summary.harm) + standing_harm, 6),
+                lower_bound=round(float(summary.lower_bound) + standing_harm, 6),
+                gap=gap_of(summary, standing_harm),
+                kept=figures.kept + len(fixed),
                 moved=figures.moved,
                 booked=figures.booked,
                 deferred=figures.deferred,
@@ -127,18 +132,22 @@ def propose_plan(
     with writing(act) as journal:
         journal.append(PlanCompleted(plan=plan, lines=written), cause=parent)
         if running is not None:
-            journal.append(
-                TimelineNoted(
-                    incident=running.id,
-                    event="plan",
-                    text=f"A plan for {len(rows)} needs from {window.first_day:%d %b}: "
-                    f"{figures.kept} kept, {figures.moved} moved, {figures.booked} booked, "
-                    f"{figures.deferred} deferred, {figures.urgent_unserved} urgent not in time",
-                    about=plan,
-                ),
-                cause=parent,
+            note = TimelineNoted(
+                incident=running.id,
+                event="plan",
+                text=_in_words(figures, len(rows), len(fixed), window),
+                about=plan,
             )
+            journal.append(note, cause=parent)
     return plan
+
+
+def _in_words(figures: Figures, needs: int, fixed: int, window: Window) -> str:
+    return (
+        f"A plan for {needs} needs from {window.first_day:%d %b}: "
+        f"{figures.kept + fixed} kept, {figures.moved} moved, {figures.booked} booked, "
+        f"{figures.deferred} deferred, {figures.urgent_unserved} urgent not in time"
+    )
 
 
 def reject_interrupted(act: Act) -> None:
@@ -157,17 +166,113 @@ def choose_first_day(now: datetime) -> date:
     return today + timedelta(days=1) if opened else today
 
 
-def read_problem(rows: Sequence[NeedRow], window: Window, *, now: datetime) -> Problem:
-    """The problem of a full plan: every booking is in it, so all seats are."""
-    sessions = read_sessions(window.first_day, window.last_day)
+@dataclass(frozen=True)
+class Stage:
+    """What a plan is made on: places, sessions, and what may be promised of the laboratories."""
+
+    places: Places
+    sessions: dict[tuple[str, date], list[Hours]]
+    capacity: Capacity
+
+
+def read_stage(window: Window, *, now: datetime) -> Stage:
+    """Read it; the reserve for the urgent still to come is held back."""
     known = forecast_capacity(window, today=service_day(now))
-    return build_problem(
-        rows,
+    return Stage(
         places=read_places(),
-        seats=count_seats(sessions, {}, window),
+        sessions=read_sessions(window.first_day, window.last_day),
         capacity=hold_back(known, urgent_rate(now)),
+    )
+
+
+def choose_loose(
+    rows: Sequence[NeedRow], stage: Stage, window: Window
+) -> tuple[list[NeedRow], list[NeedRow]]:
+    """Who the plan may place, and whose booking stands.
+
+    A booking stands, so that nobody is moved for a little gain, unless more is booked on its day
+    in one of its disciplines than may be promised, or it is urgent and later than is safe.
+    """
+    left: dict[tuple[str, int], int] = defaultdict(int)
+    for (_, name, day), tubes in stage.capacity.items():
+        left[name, day] += tubes
+    for row in rows:
+        if row.day is not None:
+            for name, count in parse_tubes(row.tubes):
+                left[name, window.number(row.day)] -= count
+    loose: list[NeedRow] = []
+    fixed: list[NeedRow] = []
+    for row in rows:
+        stands = row.day is not None and not (
+            (row.priority in URGENT and row.day > row.safe_until)
+            or any(left[name, window.number(row.day)] < 0 for name, _ in parse_tubes(row.tubes))
+        )
+        (fixed if stands else loose).append(row)
+    return loose, fixed
+
+
+def build_stage_problem(
+    loose: Sequence[NeedRow], fixed: Sequence[NeedRow], stage: Stage, window: Window
+) -> Problem:
+    """The problem of those who are loose, on what the bookings that stand leave over."""
+    taken: dict[tuple[str, date], int] = defaultdict(int)
+    capacity = dict(stage.capacity)
+    able: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for laboratory, name, day in sorted(capacity):
+        able[name, day].append(laboratory)
+    for row in fixed:
+        assert row.day is not None
+        taken[row.clinic, row.day] += 1
+        _take(capacity, row, window.number(row.day), able)
+    return build_problem(
+        loose,
+        places=stage.places,
+        seats=count_seats(stage.sessions, taken, window),
+        capacity=capacity,
         window=window,
     )
+
+
+def _take(
+    capacity: Capacity, row: NeedRow, day: int, able: Mapping[tuple[str, int], Sequence[str]]
+) -> None:
+    """Take a booking's tubes at its laboratory, what that lacks at others: the gate may choose."""
+    for name, count in parse_tubes(row.tubes):
+        wanted = count
+        for laboratory in (row.laboratory, *able.get((name, day), ())):
+            part = min(wanted, capacity.get((laboratory, name, day), 0))
+            if part > 0:
+                capacity[laboratory, name, day] -= part
+                wanted -= part
+            if not wanted:
+                break
+
+
+def harm_of_standing(fixed: Sequence[NeedRow], window: Window) -> float:
+    """Harm of the bookings that stand, counted as the planner counts."""
+    return sum(
+        harm_of(
+            HarmTerms(
+                window.number(row.safe_until),
+                row.harm_per_day,
+                None if row.escalates_on is None else window.number(row.escalates_on),
+                row.escalated_harm_per_day,
+            ),
+            window.number(row.day),
+            horizon_days=window.days,
+            tail_days=TAIL_DAYS,
+        )
+        for row in fixed
+        if row.day is not None and row.day > row.safe_until
+    )
+
+
+def gap_of(summary: Summary, standing_harm: float) -> float | None:
+    """The gap with the bookings that stand counted in."""
+    bound = float(summary.lower_bound) + standing_harm
+    if bound == 0:
+        return 0.0 if summary.harm == 0 else None
+    return round((float(summary.harm) + standing_harm) / bound - 1, 9)
 
 
 def forecast_capacity(window: Window, *, today: date) -> Capacity:
@@ -240,10 +345,23 @@ def draw_lines(
         line = draw_line(row, decision, window, today=today)
         counts[line.decision] += 1
         urgent += line.urgent_unserved
-        if line.decision != KEEP or line.laboratory != row.laboratory or line.urgent_unserved:
+        if line.urgent_unserved or not is_standing(line):
             lines.append((row.patient, line))
     figures = Figures(counts[KEEP], counts[MOVE], counts[BOOK], counts[DEFER], urgent)
     return lines, figures
+
+
+def is_standing(line: Line) -> bool:
+    """Whether a line changes nothing: a booking kept, or a promise to tell that still stands."""
+    if line.decision == KEEP:
+        return True
+    row = line.row
+    return (
+        line.decision == DEFER
+        and row.status == "waiting"
+        and bool(row.reason)
+        and row.review_on == line.review_on
+    )
 
 
 def draw_line(row: NeedRow, decision: Decision, window: Window, *, today: date) -> Line:
