@@ -84,6 +84,7 @@ def test_without_a_plan_the_lead_is_offered_to_make_one(people: list[str]) -> No
 
 
 def test_from_proposal_over_acknowledgement_to_adoption(people: list[str]) -> None:
+    from tourniquet.record.models import JournalEntry
     from tourniquet.triage.models import Plan, PlanLine
 
     where = propose()
@@ -98,9 +99,12 @@ def test_from_proposal_over_acknowledgement_to_adoption(people: list[str]) -> No
     assert "nobody has taken them on" in text_of(early)
     acknowledge_all(where)
     assert boxes(client_of("hospital").get(where).content.decode()) == []
-    answer = adopt(where)
+    answer = adopt(where, adopt_note="Agreed at 08:30")
     assert (answer.status_code, answer["Location"]) == (303, where)
     assert Plan.objects.get().state == "adopted"
+    assert Plan.objects.get().adopted_by == "Amara Osei (lead)"
+    entry = JournalEntry.objects.get(kind="plan.adopted")
+    assert b"Agreed at 08:30" in bytes(entry.body)
     assert "In effect" in text_of(client_of("practice").get("/plan/"))
 
 

@@ -31,6 +31,8 @@ DAY_ROWS_MOST = 20_000
 PAGE_MOST = 500
 PLACES_MOST = 5000
 NORMAL = "normal"
+# For so long somebody makes sure that who was sent by the emergency route got there. Proposed.
+EMERGENCY_FOLLOW_UP = timedelta(days=3)
 _GONE = ("moved", "cancelled")
 
 
@@ -156,17 +158,17 @@ class Waiting:
     late: int = 0
 
 
-def count_urgent_waiting(viewer: Viewer) -> Waiting:
-    """Urgent needs without an appointment, or sent by the emergency route and not yet taken."""
+def count_urgent_waiting(viewer: Viewer, now: datetime) -> Waiting:
+    """Urgent needs without an appointment, and those sent by the emergency route of late."""
     viewer.demand(Task.SEE_OPERATIONS)
-    found = _urgent_needs(viewer).aggregate(count=Count("id"), oldest=Min("opened_at"))
+    found = _urgent_needs(viewer, now).aggregate(count=Count("id"), oldest=Min("opened_at"))
     return Waiting(found["count"], found["oldest"])
 
 
-def list_urgent_waiting(viewer: Viewer, *, offset: int, limit: int) -> list[Need]:
+def list_urgent_waiting(viewer: Viewer, now: datetime, *, offset: int, limit: int) -> list[Need]:
     """Those needs, the most urgent first and of these the one whose safe time ends first."""
     viewer.demand(Task.SEE_CLINICAL)
-    rows = _urgent_needs(viewer).order_by("priority", "safe_until", "id")
+    rows = _urgent_needs(viewer, now).order_by("priority", "safe_until", "id")
     return list(rows[offset : offset + min(limit, PAGE_MOST)])
 
 
@@ -191,9 +193,10 @@ def _waiting_needs(viewer: Viewer) -> QuerySet[Need]:
     return Need.objects.filter(_names_need(viewer), status="waiting")
 
 
-def _urgent_needs(viewer: Viewer) -> QuerySet[Need]:
+def _urgent_needs(viewer: Viewer, now: datetime) -> QuerySet[Need]:
+    sent_of_late = Q(status="emergency", updated_at__gte=now - EMERGENCY_FOLLOW_UP)
     return Need.objects.filter(
-        _names_need(viewer), status__in=("waiting", "emergency"), priority__in=sorted(URGENT)
+        _names_need(viewer), Q(status="waiting") | sent_of_late, priority__in=sorted(URGENT)
     )
 
 

@@ -76,11 +76,14 @@ def adopt_plan(
     *,
     viewer: Viewer,
     now: datetime,
+    name: str = "",
+    note: str = "",
     ids: IdSource | None = None,
     between: Callable[[int], None] = lambda _: None,
 ) -> Adoption:
     """Adopt a plan, or go on with an adoption that was interrupted.
 
+    `name` is who decides, as they signed it; `note` is kept with it in the journal.
     `between` is called after each batch with the lines dealt with so far.
     Raises: PermissionRefused, NotFound; UserError when it cannot be adopted, saying why.
     """
@@ -88,7 +91,7 @@ def adopt_plan(
     viewer.demand(Task.COMMAND_INCIDENT)
     act = Act(viewer.account, now, viewer.organisation)
     # 2. and 3.
-    found = _begin(plan, act)
+    found = _begin(plan, act, name=name.strip(), note=note.strip())
     today = service_day(now)
     work = Moving(
         plan=plan,
@@ -135,7 +138,7 @@ def adopt_plan(
     return Adoption(plan, work.applied, earlier)
 
 
-def _begin(plan: str, act: Act) -> Plan:
+def _begin(plan: str, act: Act, *, name: str, note: str) -> Plan:
     """Check and append the adoption, once."""
     with writing(act) as journal:
         found = Plan.objects.filter(pk=plan).first()
@@ -158,7 +161,7 @@ def _begin(plan: str, act: Act) -> Plan:
                 f"{still_open} urgent needs are not served in time and nobody has taken them on.",
                 remedy="A clinician acknowledges each of them first.",
             )
-        journal.append(PlanAdopted(plan=plan))
+        journal.append(PlanAdopted(plan=plan, name=name, note=note))
     return Plan.objects.get(pk=plan)
 
 

@@ -176,7 +176,16 @@ def plan_adopted(entries: Sequence[Entry[PlanAdopted]]) -> None:
     update_rows(
         Plan,
         ("state", "adopted_at", "adopted_by", "position"),
-        [("adopting", e.recorded_at, e.actor, e.position, e.body.plan) for e in entries],
+        [
+            (
+                "adopting",
+                e.recorded_at,
+                f"{e.body.name} ({e.actor})" if e.body.name else e.actor,
+                e.position,
+                e.body.plan,
+            )
+            for e in entries
+        ],
         key=("id",),
     )
 

@@ -82,6 +82,8 @@ class PlanAdopted(Body, frozen=True):
     """A named person puts the plan into force; appointments move from here on."""
 
     plan: str
+    name: str = ""
+    note: str = ""
 
 
 @kind("line.skipped", patient=True)

@@ -70,7 +70,7 @@ def _minutes(since: datetime | None, now: datetime) -> int | None:
 def _counts(viewer: Viewer, now: datetime) -> HomeCounts:
     today = service_day(now)
     clinical = viewer.may(Task.SEE_CLINICAL)
-    urgent = count_urgent_waiting(viewer)
+    urgent = count_urgent_waiting(viewer, now)
     waiting = count_waiting(viewer, today)
     appointments, clinics = count_day(viewer, today)
     first_call = list_open_calls(viewer=viewer, limit=1) if clinical else []

@@ -65,7 +65,7 @@ from tourniquet.web.views.typed import (
 )
 
 PAGE_ROWS = 50
-POLICY = "standing policy, not yet signed off"
+POLICY = "standing, not yet signed off"
 
 
 @page(Task.SEE_OPERATIONS)
@@ -135,7 +135,13 @@ def adopt(http_request: HttpRequest, viewer: Viewer, plan_id: str) -> HttpRespon
     need_text(values, "adopted_by", "Write your full name.", faults)
     if not faults:
         try:
-            adoption = adopt_plan(plan_id, viewer=viewer, now=clock().now())
+            adoption = adopt_plan(
+                plan_id,
+                viewer=viewer,
+                now=clock().now(),
+                name=values["adopted_by"],
+                note=values["adopt_note"],
+            )
         except (PermissionRefused, NotFound):
             raise
         except UserError as error:

@@ -18,11 +18,12 @@ def count_tabs(viewer: Viewer, current: str) -> Tabs:
     """Every list with its count; a viewer without clinical rights has the refused messages only."""
     counts = {"refused": count_refused_messages()}
     if viewer.may(Task.SEE_CLINICAL):
+        now = clock().now()
         named = named_patients(viewer) | named_in_diary(viewer)
         counts |= {
             "critical": count_open_calls(viewer=viewer),
-            "urgent": count_urgent_waiting(viewer).count,
-            "waiting": count_waiting(viewer, service_day(clock().now())).count,
+            "urgent": count_urgent_waiting(viewer, now).count,
+            "waiting": count_waiting(viewer, service_day(now)).count,
             "undelivered": count_undelivered(viewer),
             "provisional": count_provisional(viewer=viewer, named=named),
         }

@@ -228,7 +228,9 @@ def paging(number: int, total: int, key: str) -> Paging:
 def urgent(http_request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Urgent needs without an appointment."""
     number = read_page(http_request)
-    needs = list_urgent_waiting(viewer, offset=(number - 1) * PAGE_ROWS, limit=PAGE_ROWS)
+    needs = list_urgent_waiting(
+        viewer, clock().now(), offset=(number - 1) * PAGE_ROWS, limit=PAGE_ROWS
+    )
     return _waiting(
         http_request,
         viewer,
