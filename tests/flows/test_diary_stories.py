@@ -500,3 +500,39 @@ def test_a_database_error_in_mid_story_leaves_nothing_half_written(
     assert Appointment.objects.count() == 0
     assert book_needs(now=region.now, ids=region.ids).booked == 6
     assert_sound()
+
+
+def test_one_patient_moved_twice_in_a_row_replays_as_it_happened(
+    database: Database, databases: Databases
+) -> None:
+    from datetime import time
+
+    from tourniquet.diary.entries import AppointmentMoved
+    from tourniquet.diary.models import Appointment
+    from tourniquet.flows.book_needs import book_needs
+    from tourniquet.record.journal import writing
+
+    region = set_up()
+    _fill(region, 1, ("CKD",))
+    book_needs(now=region.now, ids=region.ids)
+    first = Appointment.objects.get()
+    was = first.id
+    for new in ("second", "third"):
+        with writing(region.act()) as journal:
+            journal.append(
+                AppointmentMoved(
+                    appointment=new,
+                    was=was,
+                    need=first.need_id,
+                    clinic="CLIN1",
+                    day=first.day,
+                    at=time(9, 0),
+                    laboratory="LAB1",
+                    reason="test",
+                ),
+                subject=first.patient_id,
+            )
+        was = new
+    assert Appointment.objects.get(status="booked").id == "third"
+    assert Appointment.objects.get(pk="second").moved_to == "third"
+    assert_replay_equal(databases, database)

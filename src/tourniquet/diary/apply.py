@@ -423,7 +423,11 @@ def appointment_booked(entries: Sequence[Entry[bodies.AppointmentBooked]]) -> No
 
 @applies(bodies.AppointmentMoved)
 def appointment_moved(entries: Sequence[Entry[bodies.AppointmentMoved]]) -> None:
-    """The old one is moved, with its successor named; a new one stands."""
+    """The old one is moved, with its successor named; a new one stands.
+
+    New ones first: the next entry of the same run may move one of them on.
+    """
+    _book(entries)
     update_rows(
         Appointment,
         ("status", "moved_to", "updated_at", "position"),
@@ -436,7 +440,6 @@ def appointment_moved(entries: Sequence[Entry[bodies.AppointmentMoved]]) -> None
         _EVENT,
         [(e.body.was, e.position, "moved", e.recorded_at, e.actor, e.body.reason) for e in entries],
     )
-    _book(entries)
 
 
 @applies(bodies.AppointmentRerouted)
