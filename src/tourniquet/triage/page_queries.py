@@ -17,6 +17,7 @@ from tourniquet.kernel.errors import NotFound
 from tourniquet.triage.models import Plan, PlanLine
 
 URGENT_MOST = 20_000
+ACKNOWLEDGED_SHOWN = 100
 PAGE_MOST = 500
 CHOICES_MOST = 1000
 _SHOWN = ("proposed", "adopting", "adopted")
@@ -51,10 +52,15 @@ def find_current_plan(viewer: Viewer) -> Plan | None:
 
 
 def list_urgent_lines(viewer: Viewer, plan: str) -> list[PlanLine]:
-    """Urgent needs that the plan does not serve in time, those still open first."""
-    found = _lines(viewer, plan).filter(urgent_unserved=True)
-    rows = list(found.order_by("priority", "need_id")[:URGENT_MOST])
-    return sorted(rows, key=lambda row: bool(row.acknowledged_by))
+    """Urgent needs that the plan does not serve in time: all open, then some of the rest."""
+    found = _lines(viewer, plan).filter(urgent_unserved=True).order_by("priority", "need_id")
+    still_open = found.filter(acknowledged_by="")[:URGENT_MOST]
+    return [*still_open, *found.exclude(acknowledged_by="")[:ACKNOWLEDGED_SHOWN]]
+
+
+def count_urgent_of(viewer: Viewer, plan: str, needs: set[str]) -> int:
+    """How many of these are urgent needs of the plan, not served in time, that the viewer sees."""
+    return _lines(viewer, plan).filter(urgent_unserved=True, need_id__in=needs).count()
 
 
 def count_open_urgent(viewer: Viewer, plan: str) -> int:

@@ -31,6 +31,7 @@ from tourniquet.triage.page_queries import (
     LineFilter,
     count_lines,
     count_open_urgent,
+    count_urgent_of,
     find_current_plan,
     get_plan,
     list_lines,
@@ -105,11 +106,10 @@ def acknowledge(http_request: HttpRequest, viewer: Viewer, plan_id: str) -> Http
     """A clinician takes on urgent needs that the plan does not serve in time."""
     plan = get_plan(viewer, plan_id)
     needs = {clean(need) for need in http_request.POST.getlist("need")} - {""}
-    mine = {line.need_id for line in list_urgent_lines(viewer, plan_id)}
     faults: Faults = []
     if not needs:
         faults.append(FieldError("urgent", "Tick at least one person."))
-    elif needs - mine:
+    elif count_urgent_of(viewer, plan_id, needs) != len(needs):
         text = "The list has changed, or names somebody whom you may not see. Tick them again."
         faults.append(FieldError("urgent", text))
     else:
