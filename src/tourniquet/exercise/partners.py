@@ -106,6 +106,7 @@ class Console:
     port: int
     token: str = ""
     _cookies: dict[str, str] = field(default_factory=dict)
+    _form_token: str = ""
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
@@ -158,19 +159,24 @@ class Console:
     def sign_in(self, name: str, password: str) -> None:
         """Sign in as a person does. Raises: OperatorError where it is refused."""
         where = self.submit("/sign-in/", {"username": name, "password": password})
+        self._form_token = ""  # signing in gives a new one
         if where.startswith("/sign-in"):
             raise OperatorError("The console refused the sign-in.", where=name)
 
     def submit(self, path: str, values: dict[str, str | list[str]], *, page: str = "") -> str:
         """Fill in the form that `page` (or path) shows and post it; the address it leads to.
 
+        The form's token is good for the whole session, so the page is opened for the first only.
+
         Raises: OperatorError when the form is refused.
         """
-        shown = self.get(page or path).decode()
-        found = _TOKEN.search(shown)
-        if found is None:
-            raise OperatorError("The page has no form to fill in.", where=page or path)
-        body = urlencode({**values, "csrfmiddlewaretoken": found[1]}, doseq=True).encode()
+        if not self._form_token:
+            shown = self.get(page or path).decode()
+            found = _TOKEN.search(shown)
+            if found is None:
+                raise OperatorError("The page has no form to fill in.", where=page or path)
+            self._form_token = found[1]
+        body = urlencode({**values, "csrfmiddlewaretoken": self._form_token}, doseq=True).encode()
         status, headers, content = self._exchange(
             "POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"}
         )

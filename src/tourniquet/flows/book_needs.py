@@ -57,11 +57,10 @@ from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.journal import Act, writing
 from tourniquet.triage.building import Window, build_problem, count_seats
-from tourniquet.triage.first_fit import fit_first
+from tourniquet.triage.first_fit import fit_first, fit_giving_way
 from tourniquet.triage.forecast import Capacity, hold_back
 from tourniquet.triage.problem import Decision, Problem
 from tourniquet.triage.rules import EMERGENCY_WORDS
-from tourniquet.triage.solver import solve
 
 CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
 FILLING = 400  # needs with a review day to come that are offered what has come free; proposed
@@ -241,7 +240,11 @@ def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> lis
     _count_lines(state, first, -1)
     state.take_out(movable)
     again = _plan(
-        state, [*late, *movable], state.left(state.capacity), days=GIVE_WAY_DAYS, solver=_solve
+        state,
+        [*late, *movable],
+        state.left(state.capacity),
+        days=GIVE_WAY_DAYS,
+        solver=fit_giving_way,
     )
     if sum(line.urgent_unserved for line in again) < len(late):
         return [line for line in lines if line.row.id not in asked] + again
@@ -255,10 +258,6 @@ def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> lis
 def _can_give_way_first(row: NeedRow) -> tuple[int, date, str]:
     """Who loses least by moving: the least urgent, then who has the most time."""
     return -int(row.priority[1:]), date.max - (row.safe_until - date.min), row.id
-
-
-def _solve(problem: Problem) -> Sequence[Decision]:
-    return solve(problem).decisions
 
 
 def _plan(

@@ -51,7 +51,7 @@ from tourniquet.triage.models import Plan
 from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem, Summary
 from tourniquet.triage.problem import Plan as Solution
 from tourniquet.triage.rules import EMERGENCY_WORDS
-from tourniquet.triage.solver import solve
+from tourniquet.triage.solver import solve_quickly
 
 LATER_REVIEW_DAYS = {"P1": 1, "P2": 7, "P3": 14}  # a second review and later ones; proposed
 LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
@@ -77,7 +77,7 @@ def propose_plan(
     first_day: date | None = None,
     days: int = BOOK_AHEAD_DAYS,
     ids: IdSource | None = None,
-    solver: Solver = solve,
+    solver: Solver = solve_quickly,
     between: Callable[[int], None] = lambda _: None,
 ) -> str:
     """Make a full plan; its id. `between` is called after each batch with the lines so far.

@@ -73,6 +73,22 @@ class FirstFit:
             full.add(day)  # room only ever shrinks
         return None
 
+    def keep(self, need: Need) -> tuple[int, str, str] | None:
+        """Leave the need on its booked day at its clinic, at any laboratory that can."""
+        day, clinic = need.booked_day, need.booked_clinic
+        if day is None or self._seats.get((clinic, day), 0) <= 0:
+            return None
+        asked = [(at, count) for at, count in enumerate(need.tubes) if count]
+        labs = next((labs for code, labs in self._walk(need) if code == clinic), ())
+        for lab in labs:
+            left = self._tubes[lab, day]
+            if all(left[at] >= count for at, count in asked):
+                self._seats[clinic, day] -= 1
+                for at, count in asked:
+                    left[at] -= count
+                return day, clinic, lab
+        return None
+
     def _place_on(
         self, day: int, need: Need, walk: Walk, asked: list[tuple[int, int]]
     ) -> tuple[str, str] | None:
@@ -144,6 +160,35 @@ def fit_first(problem: Problem) -> tuple[Decision, ...]:
     found: dict[int, tuple[int, str, str] | None] = {
         at: fit.place(problem.needs[at]) for at in order
     }
+    return tuple(_decide(need, found[at], problem) for at, need in enumerate(problem.needs))
+
+
+def fit_giving_way(problem: Problem) -> tuple[Decision, ...]:
+    """Place needs without a booking first; bookings then stand where they can, or give way.
+
+    For a few new urgent needs among bookings of the next days that are less urgent: whoever is
+    booked keeps the day and clinic where tubes are left, the more urgent first, else gets the
+    earliest other day.
+    """
+    fit = FirstFit(problem)
+    order = sorted(
+        range(len(problem.needs)),
+        key=lambda at: (
+            problem.needs[at].booked_day is not None,
+            problem.needs[at].priority,
+            problem.needs[at].safe_until,
+            problem.needs[at].need,
+        ),
+    )
+    found: dict[int, tuple[int, str, str] | None] = {}
+    given_way = []
+    for at in order:
+        need = problem.needs[at]
+        found[at] = fit.place(need) if need.booked_day is None else fit.keep(need)
+        if found[at] is None and need.booked_day is not None:
+            given_way.append(at)
+    for at in given_way:
+        found[at] = fit.place(problem.needs[at])
     return tuple(_decide(need, found[at], problem) for at, need in enumerate(problem.needs))
 
 

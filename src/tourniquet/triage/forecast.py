@@ -55,7 +55,7 @@ def discount(tubes: int, flag: str, day: int) -> int:
     if flag in SURE_FLAGS:
         return tubes
     margin = FORECAST_MARGIN_LATER if day >= LATER_FROM_DAY else FORECAST_MARGIN
-    return round(tubes * (1 - margin))  # rounded, or laboratories that take one tube take none
+    return int(tubes * (1 - margin))
 
 
 def hold_back(capacity: Capacity, rate: UrgentRate) -> Capacity:

@@ -11,6 +11,8 @@ Invariants:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import highspy
 import numpy as np
 
@@ -18,24 +20,35 @@ from tourniquet.triage.bound import Prices, iterate_quotes, no_place, route
 from tourniquet.triage.network import Array, Network
 from tourniquet.triage.programme import Columns, Solution, new_solver
 
-ROUNDS_MAX = 40
-GAP_GOAL = 0.0008
 DAYS_FIRST = 5  # options of each class in the first programme, twice with different noise
 DAYS_LATER = 2  # options that each class may add in a round
 NOISE_SHARE = 0.02
 SMOOTHING = 0.5
 
 
-def generate(network: Network, start: Prices, *, seed: int) -> Solution:
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """When to be content: rounds at most, and the gap to the bound that is good enough."""
+
+    rounds_most: int = 40
+    gap_goal: float = 0.0008
+
+
+THOROUGH = Effort()
+QUICK = Effort(rounds_most=8, gap_goal=0.01)
+"""For a live region, where a plan is made in front of a person and again a week later."""
+
+
+def generate(network: Network, start: Prices, *, seed: int, effort: Effort = THOROUGH) -> Solution:
     """Solve the programme of `network`'s classes by column generation from `start`."""
     noise = np.random.default_rng(seed)
     master = _Master(network, seed=seed)
     for _ in range(2):
         master.add(*_answer(network, _shake(start, noise), None, DAYS_FIRST)[1:])
     best, best_value = start, _answer(network, start, None, 0)[0]
-    for _ in range(ROUNDS_MAX):
+    for _ in range(effort.rounds_most):
         objective, prices, class_prices = master.solve()
-        if objective - best_value <= GAP_GOAL * max(objective, 1e-9):
+        if objective - best_value <= effort.gap_goal * max(objective, 1e-9):
             break
         shown = Prices(
             tubes=SMOOTHING * best.tubes + (1 - SMOOTHING) * prices.tubes,

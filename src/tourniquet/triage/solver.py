@@ -21,6 +21,7 @@ import numpy as np
 
 from tourniquet.triage import generation, programme, rules
 from tourniquet.triage.bound import Prices, prove_bound, quote_classes
+from tourniquet.triage.generation import QUICK, THOROUGH, Effort
 from tourniquet.triage.network import Array, Network, build_network, merge_clinics
 from tourniquet.triage.placement import NOWHERE, Placement
 from tourniquet.triage.problem import (
@@ -50,20 +51,25 @@ class _Candidate:
     placement: Placement
 
 
-def solve(problem: Problem, *, seed: int = 0) -> Plan:
+def solve(problem: Problem, *, seed: int = 0, effort: Effort = THOROUGH) -> Plan:
     """Plan `problem`. Expects a consistent problem, as `reading.read_problem` gives."""
     network = build_network(problem)
-    placement, bound = _plan_network(network, seed=seed)
+    placement, bound = _plan_network(network, seed=seed, effort=effort)
     assert bound <= placement.total_harm()
     return _write_plan(problem, network, placement, bound)
 
 
-def _plan_network(network: Network, *, seed: int) -> tuple[Placement, int]:
+def solve_quickly(problem: Problem) -> Plan:
+    """Plan a live region: a person waits for it, and a percent of harm is content enough."""
+    return solve(problem, effort=QUICK)
+
+
+def _plan_network(network: Network, *, seed: int, effort: Effort) -> tuple[Placement, int]:
     if network.need_count == 0 or not network.links.size:
         return Placement(network), prove_bound(network, _no_prices(network))
     prices: list[Prices] = [_no_prices(network)]
     found: list[Placement] = []
-    if programme.count_columns(network) <= programme.INTEGER_COLUMNS_MAX:
+    if effort is THOROUGH and programme.count_columns(network) <= programme.INTEGER_COLUMNS_MAX:
         solution = programme.solve_exact(network, seed=seed)
         prices.append(solution.prices)
         found.append(_place_counts(network, solution))
@@ -72,12 +78,12 @@ def _plan_network(network: Network, *, seed: int) -> tuple[Placement, int]:
         prices.append(pooled)
         merged, merged_of = merge_clinics(network)
         if len(network.classes) <= GENERATION_CLASSES_MAX:
-            solution = generation.generate(network, pooled, seed=seed)
+            solution = generation.generate(network, pooled, seed=seed, effort=effort)
             prices.append(solution.prices)
             found.append(_place_counts(network, solution))
         elif 0 < len(merged.classes) <= MERGED_CLASSES_MAX:
             start = Prices(tubes=pooled.tubes, seats=pooled.seats[:1])
-            solution = generation.generate(merged, start, seed=seed)
+            solution = generation.generate(merged, start, seed=seed, effort=effort)
             prices.append(_spread(network, solution.prices))
             found.append(_place_merged(network, solution, merged_of, prices[-1]))
     for each in prices if network.need_count <= ORDERS_TRIED_MAX_NEEDS or not found else ():

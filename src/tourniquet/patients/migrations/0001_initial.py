@@ -4,59 +4,77 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Identifier',
+            name="Identifier",
             fields=[
-                ('pk', models.CompositePrimaryKey('system', 'value', 'patient_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('system', models.TextField()),
-                ('value', models.TextField()),
-                ('patient_id', models.TextField()),
-                ('kind', models.TextField()),
-                ('state', models.TextField()),
-                ('position', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "system",
+                        "value",
+                        "patient_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("system", models.TextField()),
+                ("value", models.TextField()),
+                ("patient_id", models.TextField()),
+                ("kind", models.TextField()),
+                ("state", models.TextField()),
+                ("position", models.BigIntegerField()),
             ],
             options={
-                'indexes': [models.Index(fields=['value', 'system'], name='identifier_by_value'), models.Index(fields=['patient_id'], name='identifier_by_patient')],
+                "indexes": [
+                    models.Index(fields=["value", "system"], name="identifier_by_value"),
+                    models.Index(fields=["patient_id"], name="identifier_by_patient"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Patient',
+            name="Patient",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('state', models.TextField()),
-                ('merged_into', models.TextField(null=True)),
-                ('family_name', models.TextField()),
-                ('given_names', models.TextField()),
-                ('title', models.TextField()),
-                ('family_key', models.TextField()),
-                ('birth_date', models.DateField(null=True)),
-                ('birth_text', models.TextField()),
-                ('sex', models.TextField()),
-                ('address', models.TextField()),
-                ('postcode', models.TextField()),
-                ('phone', models.TextField()),
-                ('email', models.TextField()),
-                ('language', models.TextField()),
-                ('registered_organisation', models.TextField()),
-                ('died_on', models.DateField(null=True)),
-                ('recorded_dead', models.BooleanField()),
-                ('sensitive', models.BooleanField()),
-                ('unsafe_contact', models.BooleanField()),
-                ('why_provisional', models.TextField()),
-                ('fingerprint', models.TextField()),
-                ('registered_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('position', models.BigIntegerField()),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("state", models.TextField()),
+                ("merged_into", models.TextField(null=True)),
+                ("family_name", models.TextField()),
+                ("given_names", models.TextField()),
+                ("title", models.TextField()),
+                ("family_key", models.TextField()),
+                ("birth_date", models.DateField(null=True)),
+                ("birth_text", models.TextField()),
+                ("sex", models.TextField()),
+                ("address", models.TextField()),
+                ("postcode", models.TextField()),
+                ("phone", models.TextField()),
+                ("email", models.TextField()),
+                ("language", models.TextField()),
+                ("registered_organisation", models.TextField()),
+                ("died_on", models.DateField(null=True)),
+                ("recorded_dead", models.BooleanField()),
+                ("sensitive", models.BooleanField()),
+                ("unsafe_contact", models.BooleanField()),
+                ("why_provisional", models.TextField()),
+                ("fingerprint", models.TextField()),
+                ("registered_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                ("position", models.BigIntegerField()),
             ],
             options={
-                'indexes': [models.Index(fields=['family_key', 'birth_date'], name='patient_by_name'), models.Index(fields=['state', 'registered_at'], name='patient_by_state'), models.Index(fields=['registered_organisation'], name='patient_by_practice'), models.Index(fields=['merged_into'], name='patient_merged_into'), models.Index(fields=['fingerprint'], name='patient_by_fingerprint')],
+                "indexes": [
+                    models.Index(fields=["family_key", "birth_date"], name="patient_by_name"),
+                    models.Index(fields=["state", "registered_at"], name="patient_by_state"),
+                    models.Index(fields=["registered_organisation"], name="patient_by_practice"),
+                    models.Index(fields=["merged_into"], name="patient_merged_into"),
+                    models.Index(fields=["fingerprint"], name="patient_by_fingerprint"),
+                ],
             },
         ),
     ]
