@@ -202,7 +202,10 @@ class GateReservation(models.Model):
     position = models.BigIntegerField()
 
     class Meta:
-        indexes = [models.Index(fields=["day", "status"], name="gate_by_day")]
+        indexes = [
+            models.Index(fields=["day", "status"], name="gate_by_day"),
+            models.Index(fields=["need_id"], name="gate_by_need"),
+        ]
 
 
 class Work(models.Model):

@@ -198,7 +198,7 @@ _TERMS = (
 def _find_open(journal: Writer, order: Order) -> tuple[str, NeedTerms] | None:
     if not order.requisition:
         return None
-    journal.flush()
+    journal.flush_about(order.patient_id, "need")
     if not _has_needs(order.requisition):
         return None  # by far the most: a new form
     row = (

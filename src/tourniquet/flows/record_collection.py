@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+
+from django.db import connection
 
 from tourniquet.diary.entries import NeedCollected
-from tourniquet.diary.models import GateReservation, Need
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.entries import AlarmRaised
@@ -32,28 +33,16 @@ def record_collection(
 ) -> bool:
     """Record that the visit of this requisition happened; whether there was one to record."""
     # 1. Find it. A visit by the emergency route ends the need as well, and has no gate.
-    journal.flush()
-    row = (
-        Need.objects.filter(
-            requisition=requisition,
-            patient_id=patient_id,
-            status__in=("waiting", "booked", "emergency"),
-        )
-        .order_by("opened_at", "id")
-        .values_list("id", "status", "appointment_id")
-        .first()
-    )
-    if not requisition or row is None:
+    if not requisition:
+        return False
+    journal.flush_about(patient_id, "need", "appointment", "gate")
+    row = _find_need(patient_id, requisition)
+    if row is None:
         return False
     need, status, appointment = row
     day = service_day(collected_at)
-    passed = GateReservation.objects.filter(need_id=need, status__in=("reserved", "released"))
-    gate = (
-        passed.filter(pk=appointment, status="reserved").first()
-        # The message may come after the day was closed: the visit was gated all the same.
-        or passed.filter(day=day).order_by("-position").first()
-    )
-    appointment = gate.appointment_id if gate else appointment
+    gate = _find_gate(need, appointment, day)
+    appointment = gate or appointment
     gated = gate is not None
     # 2. It happened.
     position = journal.append(
@@ -82,3 +71,34 @@ def record_collection(
             cause=position,
         )
     return True
+
+
+def _find_need(patient_id: str, requisition: str) -> tuple[str, str, str | None] | None:
+    """Id, status and appointment of the open need; plain SQL, asked once a message."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, status, appointment_id FROM diary_need WHERE requisition = %s"
+            " AND patient_id = %s AND status IN ('waiting', 'booked', 'emergency')"
+            " ORDER BY opened_at, id LIMIT 1",
+            [requisition, patient_id],
+        )
+        row = cursor.fetchone()
+    return (row[0], row[1], row[2]) if row else None
+
+
+def _find_gate(need: str, appointment: str | None, day: date) -> str | None:
+    """The appointment whose reservation covers the visit; None where nothing was reserved.
+
+    The message may come after the day was closed: the visit was gated all the same.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT appointment_id FROM diary_gatereservation WHERE need_id = %s"
+            " AND ((appointment_id = %s AND status = 'reserved')"
+            " OR (day = %s AND status IN ('reserved', 'released')))"
+            " ORDER BY CASE WHEN status = 'reserved' AND appointment_id = %s THEN 0 ELSE 1 END,"
+            " position DESC LIMIT 1",
+            [need, appointment or "", day.isoformat(), appointment or ""],
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None

@@ -166,6 +166,18 @@ class Writer:
             self.flush()
         return header.position
 
+    def flush_about(self, subject: str, *families: str) -> None:
+        """Flush if something of these families ("need", "gate") about the subject is not written.
+
+        A story that reads rows of one patient sees what was appended for them before it, and a
+        group of messages about many patients is still written together.
+        """
+        if any(
+            entry.subject == subject and kind.name.partition(".")[0] in families
+            for kind, entry in self._entries
+        ):
+            self.flush()
+
     def flush(self) -> None:
         """Write and apply what was appended, so that reads in this transaction see it."""
         if not self._rows:

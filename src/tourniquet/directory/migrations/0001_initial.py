@@ -4,61 +4,62 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='SignIn',
+            name="SignIn",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('name', models.TextField(primary_key=True, serialize=False)),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                ("name", models.TextField(primary_key=True, serialize=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('name', models.TextField(primary_key=True, serialize=False)),
-                ('role', models.TextField()),
-                ('organisation', models.TextField()),
-                ('display_name', models.TextField()),
-                ('active', models.BooleanField()),
-                ('added_at', models.DateTimeField()),
+                ("name", models.TextField(primary_key=True, serialize=False)),
+                ("role", models.TextField()),
+                ("organisation", models.TextField()),
+                ("display_name", models.TextField()),
+                ("active", models.BooleanField()),
+                ("added_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('digest', models.TextField(primary_key=True, serialize=False)),
-                ('account', models.TextField()),
-                ('issued_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(null=True)),
+                ("digest", models.TextField(primary_key=True, serialize=False)),
+                ("account", models.TextField()),
+                ("issued_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Organisation',
+            name="Organisation",
             fields=[
-                ('code', models.TextField(primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('kind', models.TextField()),
-                ('address', models.TextField()),
-                ('postcode', models.TextField()),
-                ('phone', models.TextField()),
-                ('borough', models.TextField()),
-                ('zone', models.TextField()),
-                ('parent', models.TextField()),
-                ('source', models.TextField()),
-                ('open', models.BooleanField()),
+                ("code", models.TextField(primary_key=True, serialize=False)),
+                ("name", models.TextField()),
+                ("kind", models.TextField()),
+                ("address", models.TextField()),
+                ("postcode", models.TextField()),
+                ("phone", models.TextField()),
+                ("borough", models.TextField()),
+                ("zone", models.TextField()),
+                ("parent", models.TextField()),
+                ("source", models.TextField()),
+                ("open", models.BooleanField()),
             ],
             options={
-                'indexes': [models.Index(fields=['kind', 'code'], name='organisation_kind')],
+                "indexes": [models.Index(fields=["kind", "code"], name="organisation_kind")],
             },
         ),
     ]

@@ -4,80 +4,88 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Home',
+            name="Home",
             fields=[
-                ('key', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('exercise', models.TextField()),
-                ('clock_at', models.DateTimeField(null=True)),
-                ('made_at', models.DateTimeField()),
+                ("key", models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("exercise", models.TextField()),
+                ("clock_at", models.DateTimeField(null=True)),
+                ("made_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Alarm',
+            name="Alarm",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('kind', models.TextField()),
-                ('text', models.TextField()),
-                ('raised_at', models.DateTimeField()),
-                ('about_position', models.BigIntegerField(null=True)),
-                ('cleared_at', models.DateTimeField(null=True)),
-                ('cleared_by', models.TextField()),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("kind", models.TextField()),
+                ("text", models.TextField()),
+                ("raised_at", models.DateTimeField()),
+                ("about_position", models.BigIntegerField(null=True)),
+                ("cleared_at", models.DateTimeField(null=True)),
+                ("cleared_by", models.TextField()),
             ],
             options={
-                'indexes': [models.Index(fields=['cleared_at', 'raised_at'], name='alarm_open')],
+                "indexes": [models.Index(fields=["cleared_at", "raised_at"], name="alarm_open")],
             },
         ),
         migrations.CreateModel(
-            name='JournalEntry',
+            name="JournalEntry",
             fields=[
-                ('position', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('kind', models.TextField()),
-                ('kind_version', models.SmallIntegerField()),
-                ('recorded_at', models.DateTimeField()),
-                ('happened_at', models.DateTimeField()),
-                ('actor', models.TextField()),
-                ('organisation', models.TextField()),
-                ('origin', models.TextField()),
-                ('origin_position', models.BigIntegerField()),
-                ('cause', models.BigIntegerField(null=True)),
-                ('subject', models.TextField(null=True)),
-                ('body', models.BinaryField(null=True)),
-                ('salt', models.BinaryField(null=True)),
-                ('commitment', models.BinaryField()),
-                ('chain', models.BinaryField()),
+                ("position", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("kind", models.TextField()),
+                ("kind_version", models.SmallIntegerField()),
+                ("recorded_at", models.DateTimeField()),
+                ("happened_at", models.DateTimeField()),
+                ("actor", models.TextField()),
+                ("organisation", models.TextField()),
+                ("origin", models.TextField()),
+                ("origin_position", models.BigIntegerField()),
+                ("cause", models.BigIntegerField(null=True)),
+                ("subject", models.TextField(null=True)),
+                ("body", models.BinaryField(null=True)),
+                ("salt", models.BinaryField(null=True)),
+                ("commitment", models.BinaryField()),
+                ("chain", models.BinaryField()),
             ],
             options={
-                'indexes': [models.Index(fields=['subject', 'position'], name='journal_by_subject'), models.Index(fields=['cause'], name='journal_by_cause')],
+                "indexes": [
+                    models.Index(fields=["subject", "position"], name="journal_by_subject"),
+                    models.Index(fields=["cause"], name="journal_by_cause"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('position', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('sender', models.TextField()),
-                ('control_id', models.TextField()),
-                ('digest', models.TextField()),
-                ('message_type', models.TextField()),
-                ('code', models.TextField()),
-                ('attempts', models.SmallIntegerField()),
-                ('reason', models.TextField()),
-                ('received_at', models.DateTimeField()),
-                ('subject', models.TextField(null=True)),
-                ('channel', models.TextField()),
-                ('reviewed_by', models.TextField()),
-                ('reviewed_at', models.DateTimeField(null=True)),
-                ('review_note', models.TextField()),
+                ("position", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("sender", models.TextField()),
+                ("control_id", models.TextField()),
+                ("digest", models.TextField()),
+                ("message_type", models.TextField()),
+                ("code", models.TextField()),
+                ("attempts", models.SmallIntegerField()),
+                ("reason", models.TextField()),
+                ("received_at", models.DateTimeField()),
+                ("subject", models.TextField(null=True)),
+                ("channel", models.TextField()),
+                ("reviewed_by", models.TextField()),
+                ("reviewed_at", models.DateTimeField(null=True)),
+                ("review_note", models.TextField()),
             ],
             options={
-                'indexes': [models.Index(fields=['sender', 'control_id', 'position'], name='message_repeat'), models.Index(fields=['code', 'reviewed_by', 'position'], name='message_worklist')],
+                "indexes": [
+                    models.Index(
+                        fields=["sender", "control_id", "position"], name="message_repeat"
+                    ),
+                    models.Index(
+                        fields=["code", "reviewed_by", "position"], name="message_worklist"
+                    ),
+                ],
             },
         ),
     ]
