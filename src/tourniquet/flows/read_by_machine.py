@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tourniquet.directory.roles import Viewer
-from tourniquet.flows.read_record import Reading, _keep, late_file
+from tourniquet.flows.read_record import Reading, keep_late, late_file
 from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.patients.entries import RecordRead
 from tourniquet.record.journal import Act, writing
@@ -33,6 +33,6 @@ def read_by_machine(patient_ids: Iterable[str], *, viewer: Viewer, now: datetime
     except StorageUnavailable:
         # 2. The file.
         for patient_id in ids:
-            _keep(late_file(), Reading(patient_id, viewer.account, viewer.organisation, now))
+            keep_late(late_file(), Reading(patient_id, viewer.account, viewer.organisation, now))
         return False
     return True

@@ -65,14 +65,18 @@ def read_record(patient_id: str, *, viewer: Viewer, now: datetime, what: str = "
             journal.append(RecordRead(what=what), subject=patient_id)
     except StorageUnavailable:
         # 2. The file.
-        _keep(path, reading)
+        keep_late(path, reading)
         return False
     if late:
         _drop(path, len(late))
     return True
 
 
-def _keep(path: Path, reading: Reading) -> None:
+def keep_late(path: Path, reading: Reading) -> None:
+    """Add a reading to the file, synced, until the journal can take it.
+
+    Raises: OSError where the file cannot be written; the caller decides.
+    """
     line = json.dumps(
         {
             "patient": reading.patient,
