@@ -65,11 +65,8 @@ def test_every_setting_is_read_somewhere() -> None:
 
 def test_only_the_table_reads_the_environment() -> None:
     """Besides, commands and asgi name Django's settings module, `check` lists variables, and the
-    exercise, whose home has a default of its own, hands them to the server that it starts."""
-    beside = (
-        *("cli/output.py", "cli/check.py", "cli/exercise.py"),
-        *("site/asgi.py", "exercise/server.py"),
-    )
+    exercise's home has a default of its own."""
+    beside = ("cli/output.py", "cli/check.py", "cli/exercise.py", "site/asgi.py")
     allowed = {_TABLE, *(SOURCE / name for name in beside)}
     found = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"

@@ -26,6 +26,7 @@ from typing import Any
 from tourniquet.cli import output
 from tourniquet.kernel.errors import OperatorError
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
+from tourniquet.kernel.settings import environment_with
 
 PEOPLE = 2000
 WARM_SECONDS = 2
@@ -123,12 +124,9 @@ def _filesystem(path: Path) -> str:
 
 
 def _serve_and_send(home: Path, people: list[str], seconds: int, connections: int) -> Figures:
-    environment = {
-        **os.environ,
-        "TOURNIQUET_HOME": str(home),
-        "TOURNIQUET_DATABASE_URL": "",
-        "TOURNIQUET_MLLP_CERTIFICATE": "",
-    }
+    environment = environment_with(
+        TOURNIQUET_HOME=str(home), TOURNIQUET_DATABASE_URL="", TOURNIQUET_MLLP_CERTIFICATE=""
+    )
     python = [sys.executable, "-m"]
     server = subprocess.Popen(  # noqa: S603 # our own interpreter and module
         [*python, "tourniquet.cli.main", "serve", "--port", "0", "--mllp-port", "0"],

@@ -102,11 +102,9 @@ def _serve(home: Path, database_url: str, port: int, mllp_port: int) -> None:
     """Become the server of the exercise's home, until it is interrupted."""
     import sys
 
-    environment = {
-        **os.environ,
-        "TOURNIQUET_HOME": str(home),
-        "TOURNIQUET_DATABASE_URL": database_url,
-    }
+    from tourniquet.kernel.settings import environment_with
+
+    environment = environment_with(TOURNIQUET_HOME=str(home), TOURNIQUET_DATABASE_URL=database_url)
     sys.stdout.flush()
     os.execve(  # noqa: S606 (our own interpreter and module; no shell)
         sys.executable,

@@ -7,7 +7,6 @@ Invariants:
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tourniquet.kernel.errors import OperatorError
+from tourniquet.kernel.settings import environment_with
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
@@ -42,11 +42,7 @@ def running_server(
 
     Raises: OperatorError when it does not become ready.
     """
-    environment = {
-        **os.environ,
-        "TOURNIQUET_HOME": str(home),
-        "TOURNIQUET_DATABASE_URL": database_url,
-    }
+    environment = environment_with(TOURNIQUET_HOME=str(home), TOURNIQUET_DATABASE_URL=database_url)
     log = (home / "logs" / "serve.log").open("ab")
     process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
         [

@@ -96,6 +96,14 @@ def read(name: str, environ: Mapping[str, str] | None = None) -> str:
     return (os.environ if environ is None else environ).get(name, "") or setting.default
 
 
+def environment_with(**values: str) -> dict[str, str]:
+    """The environment for a process that we start: ours, with these settings in place of ours.
+
+    Raises: KeyError for a name not in the table.
+    """
+    return {**os.environ, **{_BY_NAME[name].name: value for name, value in values.items()}}
+
+
 def read_number(name: str, *, least: int, most: int) -> int:
     """A whole number within bounds. Raises: OperatorError naming the setting."""
     text = read(name)
