@@ -128,25 +128,7 @@ class Writer:
         salt = os.urandom(sealing.SALT_BYTES)
         commitment = sealing.commit(salt, subject, content)
         self._chain = sealing.link(self._chain, header, commitment)
-        self._rows.append(
-            (
-                header.position,
-                header.kind,
-                header.kind_version,
-                header.recorded_at,
-                header.happened_at,
-                header.actor,
-                header.organisation,
-                header.origin,
-                header.origin_position,
-                cause,
-                subject,
-                content,
-                salt,
-                commitment,
-                self._chain,
-            )
-        )
+        self._rows.append((*_columns(header), subject, content, salt, commitment, self._chain))
         self._entries.append(
             (
                 found,
@@ -200,6 +182,22 @@ class Writer:
             self._position, self._chain = before
             self._rows, self._entries = [], []
             raise
+
+
+def _columns(header: sealing.Header) -> tuple[object, ...]:
+    """The header's part of a row, in the order of COLUMNS."""
+    return (
+        header.position,
+        header.kind,
+        header.kind_version,
+        header.recorded_at,
+        header.happened_at,
+        header.actor,
+        header.organisation,
+        header.origin,
+        header.origin_position,
+        header.cause,
+    )
 
 
 def apply_run(entries: Sequence[tuple[Kind, Entry[Any]]]) -> None:
