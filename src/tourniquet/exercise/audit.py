@@ -145,6 +145,8 @@ def _entries(world: World) -> Iterator[tuple[int, Body]]:
         if not rows:
             return
         for _, name, version, recorded_at, body in rows:
+            if body is None:  # erased
+                continue
             yield (
                 world.scenario.day_of(service_day(recorded_at)),
                 get_kind(name, version).decoder.decode(bytes(body)),

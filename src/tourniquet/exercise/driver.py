@@ -226,7 +226,7 @@ class Driver:
         world = self._world
         passed = [row for row in self._listed(day) if row["gate"] == "reserved"]
         numbers = np.array([_number(row["requisition"]) for row in passed], dtype=np.int64)
-        come = world.truth.attends(world.needs, numbers, day) if len(numbers) else []
+        come = world.truth.attends(world.needs, numbers, day)
         visits, out = [], []
         for row, number, comes in zip(passed, numbers, come, strict=True):
             if not comes:
@@ -256,7 +256,9 @@ class Driver:
     def _tell_of_failures(self, day: int) -> set[int]:
         """Laboratories that failed at midday say so; the needs whose specimens that overtakes."""
         world, capacity = self._world, self._world.truth.capacity
-        failed = np.flatnonzero(capacity.failed[:, day - capacity.first_day]) if day >= 0 else []
+        if day < 0:
+            return set()
+        failed = np.flatnonzero(capacity.failed[:, day - capacity.first_day])
         if not len(failed):
             return set()
         on = world.scenario.date_of(day).isoformat()

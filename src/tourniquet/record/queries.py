@@ -88,7 +88,8 @@ def list_cause_heads(cause: int | None, *, limit: int = 10) -> list[EntryHead]:
 
 def find_chain(position: int) -> bytes | None:
     """The chain value at a position, or None where there is no entry."""
-    return JournalEntry.objects.filter(pk=position).values_list("chain", flat=True).first()
+    found = JournalEntry.objects.filter(pk=position).values_list("chain", flat=True).first()
+    return None if found is None else bytes(found)
 
 
 def get_message(position: int) -> Message:

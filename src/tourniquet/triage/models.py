@@ -6,7 +6,10 @@ from django.db import models
 
 
 class Plan(models.Model):
-    """A plan. `state`: proposing, proposed, adopting, adopted, superseded, rejected. `scope`: full, new."""
+    """A plan.
+
+    `state`: proposing, proposed, adopting, adopted, superseded, rejected. `scope`: full, new.
+    """
 
     id = models.TextField(primary_key=True)
     incident_id = models.TextField(null=True)
