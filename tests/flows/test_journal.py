@@ -50,20 +50,28 @@ def test_positions_count_from_one_without_gaps(database: Database) -> None:
 
 
 def test_a_failed_story_leaves_nothing(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="mid-story"), writing(ACT) as journal:
-        journal.append(practice(1))
-        journal.flush()
-        raise RuntimeError("mid-story")
+    def fail_mid_story() -> None:
+        with writing(ACT) as journal:
+            journal.append(practice(1))
+            journal.flush()
+            raise RuntimeError("mid-story")
+
+    with pytest.raises(RuntimeError, match="mid-story"):
+        fail_mid_story()
     assert read_head().position == 0
     assert not Organisation.objects.exists()
 
 
 def test_a_failed_savepoint_takes_only_itself(databases: Databases, database: Database) -> None:
-    with writing(ACT) as journal:
-        journal.append(practice(1))
-        with pytest.raises(RuntimeError, match="inside"), journal.savepoint():
+    def fail_inside(journal: Writer) -> None:
+        with journal.savepoint():
             journal.append(practice(2))
             raise RuntimeError("inside")
+
+    with writing(ACT) as journal:
+        journal.append(practice(1))
+        with pytest.raises(RuntimeError, match="inside"):
+            fail_inside(journal)
         journal.append(practice(3))
     assert list(Organisation.objects.order_by("code").values_list("code", flat=True)) == [
         "X00001",

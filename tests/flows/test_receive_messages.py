@@ -10,8 +10,12 @@ from django.db import OperationalError
 from tests.support.database import Database, Databases
 from tests.support.messages import MARY, NOW, TOM, adt, codes, message, oru, send
 from tests.support.replaying import assert_replay_equal
+from tourniquet.flows.intake import Desk, FollowUp, Origin
 from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.pathology.models import DiagnosticReport
+from tourniquet.pathology.reading import PatientReports
+from tourniquet.patients.rules import Known
+from tourniquet.record.journal import Writer
 from tourniquet.record.models import Alarm, JournalEntry, Message
 
 
@@ -64,7 +68,9 @@ def test_a_poisonous_message_is_ae_twice_then_ar_with_an_alarm(
 
     real = receive_messages.receive_report
 
-    def fails_for_tom(journal, desk, run, origin, patient):  # type: ignore[no-untyped-def]
+    def fails_for_tom(
+        journal: Writer, desk: Desk, run: PatientReports, origin: Origin, patient: Known
+    ) -> list[FollowUp]:
         if run.person.family_name == "BARLOW":
             raise RuntimeError("a fault of ours")
         return real(journal, desk, run, origin, patient)

@@ -230,7 +230,7 @@ def test_harm_agrees_with_the_planners(world: World) -> None:
         terms = HarmTerms(safe, 2.0, escalates, 0.5)
         need = PlannedNeed(
             need="n", patient="p", zone="z", indication="i", priority="P3", released=0, due=0,
-            safe_until=safe, harm_per_day=2, escalates_on=escalates, escalated_harm_per_day=0.5,  # type: ignore[arg-type]
+            safe_until=safe, harm_per_day=2, escalates_on=escalates, escalated_harm_per_day=0.5,
             stability_hours=24, travel_km=5, booked_clinic="", booked_day=None, tubes=(1,),
         )  # fmt: skip
         ours = harm_of(terms, day, horizon_days=30, tail_days=12)
