@@ -262,24 +262,7 @@ _WAITS = ("status", "appointment_id", "review_on", "reason", "plan_id", "updated
 @applies(bodies.NeedDeferred)
 def need_deferred(entries: Sequence[Entry[bodies.NeedDeferred]]) -> None:
     """It waits, with the day on which its patient hears."""
-    update_rows(
-        Need,
-        _WAITS,
-        [
-            (
-                "waiting",
-                None,
-                e.body.review_on,
-                e.body.reason,
-                e.body.plan,
-                e.recorded_at,
-                e.position,
-                e.body.need,
-            )
-            for e in entries
-        ],
-        key=("id",),
-    )
+    _wait_by_plan(entries)
 
 
 @applies(bodies.NeedRedirected)
@@ -471,70 +454,21 @@ def appointment_rerouted(entries: Sequence[Entry[bodies.AppointmentRerouted]]) -
 @applies(bodies.AppointmentCancelled)
 def appointment_cancelled(entries: Sequence[Entry[bodies.AppointmentCancelled]]) -> None:
     """The place is free; the need waits with a review day."""
-    update_rows(
-        Need,
-        _WAITS,
-        [
-            (
-                "waiting",
-                None,
-                e.body.review_on,
-                e.body.reason,
-                e.body.plan,
-                e.recorded_at,
-                e.position,
-                e.body.need,
-            )
-            for e in entries
-        ],
-        key=("id",),
-    )
+    _wait_by_plan(entries)
     _end_appointments("cancelled", ((e, e.body.appointment, e.body.reason) for e in entries))
 
 
 @applies(bodies.AppointmentMissed)
 def appointment_missed(entries: Sequence[Entry[bodies.AppointmentMissed]]) -> None:
     """The place was not used; the need waits with a review day."""
-    update_rows(
-        Need,
-        ("status", "appointment_id", "review_on", "reason", "updated_at", "position"),
-        [
-            (
-                "waiting",
-                None,
-                e.body.review_on,
-                e.body.reason,
-                e.recorded_at,
-                e.position,
-                e.body.need,
-            )
-            for e in entries
-        ],
-        key=("id",),
-    )
+    _wait_again(entries)
     _end_appointments("missed", ((e, e.body.appointment, e.body.reason) for e in entries))
 
 
 @applies(bodies.AppointmentTurnedAway)
 def appointment_turned_away(entries: Sequence[Entry[bodies.AppointmentTurnedAway]]) -> None:
     """The gate refused; the need waits with a review day."""
-    update_rows(
-        Need,
-        ("status", "appointment_id", "review_on", "reason", "updated_at", "position"),
-        [
-            (
-                "waiting",
-                None,
-                e.body.review_on,
-                e.body.reason,
-                e.recorded_at,
-                e.position,
-                e.body.need,
-            )
-            for e in entries
-        ],
-        key=("id",),
-    )
+    _wait_again(entries)
     _end_appointments("turned_away", ((e, e.body.appointment, e.body.reason) for e in entries))
     _put_gate([(e, "refused", e.body.reason) for e in entries])
 
@@ -669,6 +603,54 @@ def work_done(entries: Sequence[Entry[bodies.WorkDone]]) -> None:
 
 def _set(model: type[models.Model], names: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     update_rows(model, (*names, "position"), rows, key=("id",))
+
+
+def _wait_by_plan(
+    entries: Sequence[Entry[bodies.NeedDeferred]] | Sequence[Entry[bodies.AppointmentCancelled]],
+) -> None:
+    """Needs wait with a review day, for a reason that a plan may have given."""
+    update_rows(
+        Need,
+        _WAITS,
+        [
+            (
+                "waiting",
+                None,
+                e.body.review_on,
+                e.body.reason,
+                e.body.plan,
+                e.recorded_at,
+                e.position,
+                e.body.need,
+            )
+            for e in entries
+        ],
+        key=("id",),
+    )
+
+
+def _wait_again(
+    entries: Sequence[Entry[bodies.AppointmentMissed]]
+    | Sequence[Entry[bodies.AppointmentTurnedAway]],
+) -> None:
+    """Needs whose day came to nothing wait with a review day; the plan that set it stands."""
+    update_rows(
+        Need,
+        ("status", "appointment_id", "review_on", "reason", "updated_at", "position"),
+        [
+            (
+                "waiting",
+                None,
+                e.body.review_on,
+                e.body.reason,
+                e.recorded_at,
+                e.position,
+                e.body.need,
+            )
+            for e in entries
+        ],
+        key=("id",),
+    )
 
 
 def _release(status: str, rows: list[tuple[int, str]]) -> None:
