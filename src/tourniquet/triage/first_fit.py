@@ -44,6 +44,11 @@ class FirstFit:
         for line in problem.lab_capacity:
             if line.discipline in at:
                 self._tubes[line.lab, line.day][at[line.discipline]] = line.tubes
+        offered: dict[str, set[str]] = defaultdict(set)
+        for line in problem.lab_capacity:
+            if line.tubes > 0:
+                offered[line.lab].add(line.discipline)
+        self._breadth = {lab.lab: len(offered[lab.lab]) for lab in problem.labs}
         self._couriers: dict[str, list[tuple[Number, str]]] = defaultdict(list)
         for courier in problem.couriers:
             self._couriers[courier.clinic].append((courier.hours, courier.lab))
@@ -76,7 +81,9 @@ class FirstFit:
     def keep(self, need: Need) -> tuple[int, str, str] | None:
         """Leave the need on its booked day at its clinic, at any laboratory that can."""
         day, clinic = need.booked_day, need.booked_clinic
-        if day is None or self._seats.get((clinic, day), 0) <= 0:
+        if day is None or not max(0, need.released) <= day < self._problem.days:
+            return None
+        if self._seats.get((clinic, day), 0) <= 0:
             return None
         asked = [(at, count) for at, count in enumerate(need.tubes) if count]
         labs = next((labs for code, labs in self._walk(need) if code == clinic), ())
@@ -121,11 +128,19 @@ class FirstFit:
         if walk is None:
             limit = need.stability_hours - COURIER_MARGIN_HOURS
             pairs = (
-                (clinic, tuple(lab for hours, lab in self._couriers[clinic] if hours <= limit))
+                (clinic, self._in_time(clinic, limit))
                 for clinic in self._clinics_near(need.zone, need.travel_km)
             )
             walk = self._walks[key] = tuple(pair for pair in pairs if pair[1])
         return walk
+
+    def _in_time(self, clinic: str, limit: Number) -> tuple[str, ...]:
+        """Laboratories in time: those that do few disciplines first, so that those that do what
+        nobody else does keep room for it; then the nearest."""
+        routes = [(hours, lab) for hours, lab in self._couriers[clinic] if hours <= limit]
+        return tuple(
+            lab for _, lab in sorted(routes, key=lambda route: (self._breadth[route[1]], route))
+        )
 
     def _clinics_near(self, zone: str, travel_km: Number) -> tuple[str, ...]:
         key = (zone, travel_km)
