@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults lint format bench docs lock clean
+.PHONY: help setup run test soak faults lint format bench docs lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -20,6 +20,10 @@ run: $(RUN_STAMP) ## replay June 2024 on a synthetic region, then serve the cons
 test: $(DEV_STAMP) ## run every test; installs PostgreSQL and Chromium with apt where they are missing
 	@tools/provide_test_system.sh
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
+
+soak: $(DEV_STAMP) ## every test with its long forms, about half an hour on two cores
+	@tools/provide_test_system.sh
+	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -n 2 $(PYTEST_OPTIONS)
 
 faults: $(DEV_STAMP) ## kill -9 of the server during intake, 20 rounds on each database
 	@tools/provide_test_system.sh

@@ -17,11 +17,12 @@ import pytest
 
 from tests.support import run as test_run
 from tests.support.database import Database, Databases, Vendor, detach
+from tests.support.effort import LONG_VARIABLE
 from tests.support.run import Run
 
 MATERIAL_VARIABLE = "TOURNIQUET_TEST_MATERIAL"
 SEED_VARIABLE = "TOURNIQUET_TEST_SEED"
-_OURS = {MATERIAL_VARIABLE, SEED_VARIABLE, test_run.FOLDER_VARIABLE}
+_OURS = {MATERIAL_VARIABLE, SEED_VARIABLE, LONG_VARIABLE, test_run.FOLDER_VARIABLE}
 
 _RUN = pytest.StashKey[Run]()
 _SETUP_ERROR = pytest.StashKey[Exception | None]()

@@ -1,6 +1,6 @@
 """kill -9 of `tourniquet serve` during intake: nothing acknowledged is lost, nothing doubled.
 
-Three rounds in `make test`; `make faults` asks for twenty.
+Two rounds in `make test`; `make faults` asks for twenty.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.mllp import Sender, outcome, person, report
 from tests.support.replaying import assert_replay_equal
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 SENDERS = 4
 _READY = re.compile(r"MLLP [^:]+:(\d+),")
 
