@@ -31,12 +31,12 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("exercise", "tourniquet.cli.exercise", "Replay an incident on a synthetic region."),
     Entry("intake", "tourniquet.cli.intake", "Take message files as if they came by wire."),
     Entry("plan", "tourniquet.cli.plan", "Plan appointments under reduced capacity."),
-    Entry("record", "tourniquet.cli.record", "Look at the journal, replay it, prove it."),
+    Entry("record", "tourniquet.cli.record", "Look at the journal, and replay it."),
     Entry("users", "tourniquet.cli.users", "Add and list accounts, issue bearer tokens."),
     Entry("migrate", "tourniquet.cli.migrate", "Bring the database's tables up to date."),
     Entry("check", "tourniquet.cli.check", "Name every missing or unsafe setting."),
     Entry("region", "tourniquet.cli.region", "Import the organisations of a region."),
-    Entry("bench", "tourniquet.cli.bench", "Measure this machine: intake, plan, record, web."),
+    Entry("bench", "tourniquet.cli.bench", "Measure this machine: intake, plan."),
 )
 
 
