@@ -1,10 +1,15 @@
-"""Damaged messages: only SenderError comes out, and an acknowledgement can always be made."""
+"""Damaged messages: only SenderError comes out, and an acknowledgement can always be made.
+
+The 20,000 that must each end in AA, AE or AR go through the real listener in
+tests/flows/test_mllp_record.py; here, where every accessor is asked too, `make soak` takes as many.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
 
+from tests.support.effort import effort
 from tests.support.hl7_mutations import BASES, mutations
 from tourniquet.kernel.errors import SenderError
 from tourniquet.wire.acknowledgement import AckCode, ErrorDetail, acknowledge
@@ -14,6 +19,7 @@ from tourniquet.wire.hl7v2_time import parse_date, parse_timestamp
 from tourniquet.wire.mllp import Unframer, frame
 
 SEED = 20240603
+COUNT = effort(5_000, 20_000)
 MOMENT = datetime(2024, 6, 3, 12, tzinfo=UTC)
 
 
@@ -59,10 +65,10 @@ def times_of(text: str, where: str) -> None:
             continue
 
 
-def test_twenty_thousand_damaged_messages_end_in_a_message_or_a_sender_error() -> None:
+def test_damaged_messages_end_in_a_message_or_a_sender_error() -> None:
     print(f"seed {SEED}")
     outcomes: Counter[str] = Counter()
-    for raw in mutations(SEED, 20_000):
+    for raw in mutations(SEED, COUNT):
         header: object = peek_header(raw)
         error_detail = None
         code = AckCode.ACCEPT
@@ -84,8 +90,8 @@ def test_twenty_thousand_damaged_messages_end_in_a_message_or_a_sender_error() -
         msa = answer.split(b"\r")[1]
         assert msa[:3] == b"MSA"
         assert msa[4:6] in {b"AA", b"AR", b"CA", b"CR"}
-    assert outcomes["read"] > 5_000
-    assert outcomes["refused"] > 2_000
+    assert outcomes["read"] > COUNT // 4
+    assert outcomes["refused"] > COUNT // 10
 
 
 def test_an_acknowledgement_of_a_damaged_message_parses() -> None:
