@@ -4,7 +4,8 @@ A service day, in order:
 1. Early: the laboratories confirm what they can take today; on Mondays the lead declares the
    weeks to come. On the day of the attack the incident is declared first.
 2. Practices send the day's orders (MLLP), known since the morning.
-3. The lead asks for a plan where one is due, acknowledges what is urgent and unserved, adopts it.
+3. On Mondays the urgent are booked, then the lead asks for a plan, acknowledges what is urgent
+   and unserved, and adopts it.
 4. The morning's work: new dates, the gate, notices. The message gateway answers for each.
 5. Clinics read their list and take specimens from those who come and whom the gate passed (MLLP).
 6. A laboratory that failed at midday says so; the system says which specimens that overtakes.
@@ -121,7 +122,8 @@ class Driver:
         if scenario.is_open(day):
             self._declare_capacity(day)
             self._send_orders(day)
-        if day >= 0 and (day % 7 == 0):
+        if day >= 0 and day % 7 == 0:
+            self._job("urgent")
             self._adopt_plan()
         self._job("morning")
         self._gateway.deliver(self._people.gateway, self._at(day, (8, 0)))

@@ -2,8 +2,8 @@
 
 1. Take who waits and is looked at today (new, urgent, to be reviewed, and the longest waiting of
    the others), and bookings of the next days that no longer fit what the laboratories can take.
-2. Place the urgent ones, each on the earliest day with room. Where a new one would be late, ask the
-   solver whether routine bookings of the next days should move for it.
+2. Place the urgent ones, each on the earliest day with room. Where one would be late, less urgent
+   bookings of the next days give way, if that helps the urgent.
 3. Place the others with what is left, less the reserve for the urgent still to come. Where all are
    served in safe time harm is nought, and no plan is better; the rest is for the next full plan.
 4. Put the decisions into effect: booked, moved, deferred with a review day, or sent by the
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from tourniquet.diary.harm import HarmTerms, harm_of
 from tourniquet.diary.planning import (
     read_booked,
     read_capacity,
@@ -51,12 +52,20 @@ from tourniquet.flows.moving import (
     is_emergency,
     route_hours,
 )
-from tourniquet.flows.propose_plan import Line, draw_line, forecast_capacity, urgent_rate
+from tourniquet.flows.propose_plan import (
+    Line,
+    draw_line,
+    forecast_capacity,
+    let_wait,
+    split_patient,
+    urgent_rate,
+)
 from tourniquet.flows.set_up_region import batches
+from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.journal import Act, writing
-from tourniquet.triage.building import Window, build_problem, count_seats
+from tourniquet.triage.building import TAIL_DAYS, Window, build_problem, count_seats
 from tourniquet.triage.first_fit import fit_first, fit_giving_way
 from tourniquet.triage.forecast import Capacity, hold_back
 from tourniquet.triage.problem import Decision, Problem
@@ -65,7 +74,7 @@ from tourniquet.triage.rules import EMERGENCY_WORDS
 CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
 FILLING = 400  # needs with a review day to come that are offered what has come free; proposed
 MOVABLE_MOST = 400  # bookings that are looked at for it; keeps the morning short
-GIVE_WAY_DAYS = 7  # the days over which the solver looks then
+P1_WEIGHT = 10.0  # a P1 goes before any number of others that it can displace; proposed
 MOVABLE = ("P3", "P4", "P5")
 
 
@@ -112,28 +121,36 @@ class _State:
 
 
 def book_needs(
-    *, now: datetime, viewer: Viewer = SYSTEM_VIEWER, ids: IdSource | None = None
+    *,
+    now: datetime,
+    viewer: Viewer = SYSTEM_VIEWER,
+    ids: IdSource | None = None,
+    only_urgent: bool = False,
 ) -> Booking:
-    """Give dates to those who wait; what came of it."""
+    """Give dates to those who wait, or only to the urgent of them; what came of it."""
     today = service_day(now)
     window = Window(today, BOOK_AHEAD_DAYS)
     # 1. Who is looked at.
     waiting = read_needs_to_book(today, window.last_day, filling=FILLING)
     state = _read_state(window, today)
     misfits = _find_misfits(state)
-    state.take_out(misfits)
+    state.take_out(misfits)  # those left for later hold no tubes against the urgent, either
+    if only_urgent:
+        misfits = [row for row in misfits if row.priority in URGENT]
     rows = sorted([*waiting, *misfits], key=lambda row: row.id)
     if not rows:
         return Booking(0, 0, 0, 0, 0)
     # 2. and 3. Plan.
     urgent = [row for row in rows if row.priority in URGENT]
-    others = [row for row in rows if row.priority not in URGENT]
-    news = {row.id for row in urgent if not row.reason or row.appointment}
-    lines = _plan_urgent(state, urgent, news=news) if urgent else []
+    others = [row for row in rows if row.priority not in URGENT and not only_urgent]
+    lines = _plan_urgent(state, urgent) if urgent else []
     if others:
         reserved = state.left(hold_back(state.capacity, urgent_rate(now)))
         planned = {line.row.id for line in lines}
         rest = [row for row in others if row.id not in planned]
+        if find_running() is not None:
+            rest, patient = split_patient(rest, window, today=today)
+            lines += [draw_line(row, let_wait(row, window), window, today=today) for row in patient]
         lines += _plan(state, rest, reserved, days=BOOK_AHEAD_DAYS)
     # 4. Into effect.
     return _put_into_effect(lines, state, now=now, viewer=viewer, ids=ids or RandomIds())
@@ -221,10 +238,10 @@ def wait_until_courier(at: object, sessions: Sequence[Hours]) -> float:
     return 0.0
 
 
-def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> list[Line]:
-    """Lines of the urgent. Less urgent bookings of the next days give way to a new one."""
+def _plan_urgent(state: _State, urgent: list[NeedRow]) -> list[Line]:
+    """Lines of the urgent. Less urgent bookings of the next days give way where that helps."""
     lines = _plan(state, urgent, state.left(state.capacity), days=BOOK_AHEAD_DAYS)
-    late = [line.row for line in lines if line.urgent_unserved and line.row.id in news]
+    late = [line.row for line in lines if line.urgent_unserved]
     if not late:
         return lines
     last = state.today + timedelta(days=CLOSE_DAYS - 1)
@@ -237,16 +254,21 @@ def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> lis
         return lines
     asked = {row.id for row in late}
     first = [line for line in lines if line.row.id in asked]
+    # Only the urgent are compared: who gives way to them waits for the day that they leave free
+    # later, and a day of theirs harms less (HAZ-007).
+    before = sum(_harm(state, line.row, line.day) for line in first)
+    before += sum(_harm(state, row, row.day) for row in movable if row.priority in URGENT)
     _count_lines(state, first, -1)
     state.take_out(movable)
     again = _plan(
         state,
         [*late, *movable],
         state.left(state.capacity),
-        days=GIVE_WAY_DAYS,
+        days=BOOK_AHEAD_DAYS,
         solver=fit_giving_way,
     )
-    if sum(line.urgent_unserved for line in again) < len(late):
+    after = sum(_harm(state, line.row, line.day) for line in again if line.row.priority in URGENT)
+    if after < before:
         return [line for line in lines if line.row.id not in asked] + again
     # Nobody urgent is helped by it: everything stays as it was.
     _count_lines(state, again, -1)
@@ -255,9 +277,21 @@ def _plan_urgent(state: _State, urgent: list[NeedRow], *, news: set[str]) -> lis
     return lines
 
 
-def _can_give_way_first(row: NeedRow) -> tuple[int, date, str]:
-    """Who loses least by moving: the least urgent, then who has the most time."""
-    return -int(row.priority[1:]), date.max - (row.safe_until - date.min), row.id
+def _harm(state: _State, row: NeedRow, day: date | None) -> float:
+    """Harm of a need from today until its day; a P1 late counts before everything (HAZ-007)."""
+    number = state.window.number
+    harm = harm_of(
+        HarmTerms(
+            number(row.safe_until),
+            row.harm_per_day,
+            None if row.escalates_on is None else number(row.escalates_on),
+            row.escalated_harm_per_day,
+        ),
+        None if day is None else number(day),
+        horizon_days=state.window.days,
+        tail_days=TAIL_DAYS,
+    )
+    return harm * P1_WEIGHT if row.priority == "P1" else harm
 
 
 def _plan(

@@ -69,7 +69,7 @@ def morning(now: datetime) -> Morning:
 
 def urgent(now: datetime) -> Morning:
     """What arrived since the morning and cannot wait until the next: book, open the gate, tell."""
-    booking = book_needs(now=now)
+    booking = book_needs(now=now, only_urgent=True)
     return Morning(booking, Called(0, 0), open_gate(now=now), tell_people(now=now), 0)
 
 

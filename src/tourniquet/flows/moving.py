@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
+from django.db import connection
+
 from tourniquet.diary.entries import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -199,14 +201,7 @@ def _place(
 ) -> AppointmentBooked | AppointmentMoved | None:
     """The entry that takes a line's new place; None where it is still taken."""
     assert line.day is not None
-    new = derived_id(
-        work.now,
-        "appointment",
-        line.need,
-        row.appointment or line.reason,
-        line.clinic,
-        line.day.isoformat(),
-    )
+    new = _new_id(work, line)
     hours = work.routes.get((line.clinic, line.laboratory), 0.0)
     at = seating.take(
         (line.clinic, line.day),
@@ -241,6 +236,17 @@ def _place(
         requesting_organisation=row.requesting_organisation,
         registered_organisation=row.registered_organisation,
     )
+
+
+def _new_id(work: Moving, line: PlannedLine) -> str:
+    """An id from need and moment, so that it does not depend on what arrived first.
+
+    A need may be booked again within one moment of an exercise: its bookings are counted.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM diary_appointment WHERE need_id = %s", [line.need])
+        (booked_before,) = cursor.fetchone()
+    return derived_id(work.now, "appointment", line.need, str(booked_before))
 
 
 def _skip(work: Moving, line: PlannedLine, why: str) -> list[tuple[str, Body]]:

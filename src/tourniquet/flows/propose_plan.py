@@ -54,6 +54,7 @@ from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve_quickly
 
 LATER_REVIEW_DAYS = {"P1": 1, "P2": 7, "P3": 14}  # a second review and later ones; proposed
+LET_WAIT = frozenset({"P4", "P5"})
 LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
 
 Solver = Callable[[Problem], Solution]
@@ -95,8 +96,10 @@ def propose_plan(
     today = service_day(now)
     stage = read_stage(window, now=now)
     loose, fixed = choose_loose(rows, stage, window)
+    loose, patient = split_patient(loose, window, today=today)
     solution = solver(build_stage_problem(loose, fixed, stage, window))
-    lines, figures = draw_lines(loose, solution.decisions, window, today=today)
+    decisions = [*solution.decisions, *(let_wait(row, window) for row in patient)]
+    lines, figures = draw_lines([*loose, *patient], decisions, window, today=today)
     standing_harm = harm_of_standing(fixed, window)
     # 4. The parent.
     plan = (ids or RandomIds()).new(now)
@@ -122,15 +125,9 @@ def propose_plan(
             )
         )
     # 5. The lines.
-    written = 0
-    for part in batches(lines, LINES_AT_ONCE):
-        with writing(act) as journal:
-            for patient, line in part:
-                journal.append(line(plan), subject=patient, cause=parent)
-        written += len(part)
-        between(written)
+    _write_lines(lines, act, plan=plan, parent=parent, between=between)
     with writing(act) as journal:
-        journal.append(PlanCompleted(plan=plan, lines=written), cause=parent)
+        journal.append(PlanCompleted(plan=plan, lines=len(lines)), cause=parent)
         if running is not None:
             note = TimelineNoted(
                 incident=running.id,
@@ -140,6 +137,24 @@ def propose_plan(
             )
             journal.append(note, cause=parent)
     return plan
+
+
+def _write_lines(
+    lines: Sequence[tuple[str, Line]],
+    act: Act,
+    *,
+    plan: str,
+    parent: int,
+    between: Callable[[int], None],
+) -> None:
+    """One entry for each patient, in batches of one transaction each."""
+    written = 0
+    for part in batches(lines, LINES_AT_ONCE):
+        with writing(act) as journal:
+            for patient, line in part:
+                journal.append(line(plan), subject=patient, cause=parent)
+        written += len(part)
+        between(written)
 
 
 def _in_words(figures: Figures, needs: int, fixed: int, window: Window) -> str:
@@ -209,6 +224,35 @@ def choose_loose(
         )
         (fixed if stands else loose).append(row)
     return loose, fixed
+
+
+def split_patient(
+    rows: Sequence[NeedRow], window: Window, *, today: date
+) -> tuple[list[NeedRow], list[NeedRow]]:
+    """Who is planned, and who can wait beyond the plan without harm while others are late already.
+
+    A forecast promises less than a morning has. Booked far ahead, those who can wait would take
+    from the scarcest discipline what somebody late needs together with another; asked to come on
+    the day, they take what is left.
+    """
+    if not any(row.priority < "P4" and row.day is None and row.safe_until < today for row in rows):
+        return list(rows), []
+    patient = [row for row in rows if can_wait(row, window)]
+    keys = {row.id for row in patient}
+    return [row for row in rows if row.id not in keys], patient
+
+
+def can_wait(row: NeedRow, window: Window) -> bool:
+    """Whether waiting does no harm for as long as the plan looks."""
+    return row.priority in LET_WAIT and row.safe_until > window.last_day
+
+
+def let_wait(row: NeedRow, window: Window) -> Decision:
+    """The decision for somebody who can wait."""
+    safe = window.number(row.safe_until)
+    words = f"can wait safely to day {safe}; others are late already and go first"
+    review = window.number(window.first_day) + REVIEW_DAYS_MOST
+    return Decision(row.id, DEFER, "", "", None, review, words)
 
 
 def build_stage_problem(
