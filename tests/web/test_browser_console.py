@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -59,8 +60,7 @@ class Visit:
 
 def find_violations(page: Page) -> list[str]:
     """What axe finds wrong with a page, each with where."""
-    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
+    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
     found = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
     return [
         f"{fault['id']}: {node['html'][:120]}"
