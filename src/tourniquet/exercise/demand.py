@@ -360,7 +360,8 @@ def _book(
     """Appointments from before the attack: near the due day, at the nearest clinic with a seat."""
     left = seats.seats.copy()
     by_zone = zone_clinics(region)
-    days = scenario.open_days(seats.first_day, LAST_BOOKED_DAY)
+    last = min(LAST_BOOKED_DAY, scenario.days - 1)
+    days = scenario.open_days(seats.first_day, last)
     clinic = np.full(len(released), -1, dtype=np.int16)
     booked = np.full(len(released), NO_BOOKING, dtype=np.int32)
     for number in np.flatnonzero(released < 0):
