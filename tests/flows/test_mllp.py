@@ -161,10 +161,8 @@ def test_a_full_queue_holds_the_senders_back() -> None:
         senders = [Sender(running.port) for _ in range(4)]
         for sender in senders:
             sender.socket.settimeout(20)
-            for number in range(30):
-                sender.send(message(str(number), body="NTE|1||" + "x" * 90_000))
-                if number == 3:
-                    break
+            for number in range(4):  # each larger than what is read at once
+                sender.send(message(str(number), body="NTE|1||" + "x" * 300_000))
         time.sleep(0.5)
         assert running.counters.received <= 10 + len(senders)
         flow.gate.set()

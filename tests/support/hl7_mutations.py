@@ -6,7 +6,15 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
+from itertools import islice
+
+from tourniquet.kernel.identifiers import synthetic_nhs_numbers
+
+MESSAGES_A_PERSON = 70
+_NHS_NUMBERS = [str(number).encode() for number in islice(synthetic_nhs_numbers(), 300)]
+_ORDER = re.compile(rb"(?:ORD[129]|LAB1|GRP1|SP[12])(?=[\^|&])")
 
 _PID_23 = (
     "PID|1|999 123 4567|A100001^^^RJ1||AXTON^MARY^^^MRS||19450714|F|||1 High St^^London^^SE1 1AA"
@@ -122,6 +130,17 @@ def mutations(seed: int, count: int) -> Iterator[bytes]:
     generator = random.Random(seed)
     for number in range(count):
         yield mutate(generator, BASES[number % len(BASES)])
+
+
+def set_apart(raw: bytes, number: int) -> bytes:
+    """The same damage, about another person and other orders every few messages.
+
+    Else 20,000 messages would be one patient's, who in life has a few hundred.
+    """
+    among = number // MESSAGES_A_PERSON
+    raw = _ORDER.sub(rb"\g<0>-%d" % among, raw)
+    raw = raw.replace(b"A100001", b"A1%05d" % among)
+    return raw.replace(b"9991234567", _NHS_NUMBERS[among % len(_NHS_NUMBERS)])
 
 
 def _place(generator: random.Random, data: bytearray) -> int:
