@@ -137,6 +137,8 @@ def book_needs(
     state.take_out(misfits)  # those left for later hold no tubes against the urgent, either
     if only_urgent:
         misfits = [row for row in misfits if row.priority in URGENT]
+    if find_running() is not None:
+        misfits += _booked_late(state, {row.id for row in misfits})
     rows = sorted([*waiting, *misfits], key=lambda row: row.id)
     if not rows:
         return Booking(0, 0, 0, 0, 0)
@@ -199,6 +201,20 @@ def _find_misfits(state: _State) -> list[NeedRow]:
                 state.count(row.clinic, day, row.laboratory, row.tubes, -1)
                 state.count(row.clinic, day, passed.laboratory, row.tubes, 1)
     return found
+
+
+def _booked_late(state: _State, known: set[str]) -> list[NeedRow]:
+    """Urgent needs booked later than is safe: each morning an earlier day is looked for."""
+    rows = read_booked(
+        state.today + timedelta(days=1), state.window.last_day, priorities=tuple(sorted(URGENT))
+    )
+    late = [
+        row
+        for row in rows
+        if row.id not in known and row.day is not None and row.day > row.safe_until
+    ]
+    state.take_out(late)
+    return late
 
 
 def _count_gated(state: _State, open_rows: Iterable[NeedRow], left: Left, number: int) -> None:

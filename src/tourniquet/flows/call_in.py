@@ -4,8 +4,8 @@ Forecasts are held back from, reserves are kept for the urgent, people cancel. W
 when the laboratories have confirmed would be lost by noon.
 
 1. Only while an incident runs: otherwise nobody is asked at short notice.
-2. Count what is left of today: confirmed tubes and seats, less what is booked.
-3. Take who waits, or is booked later than is safe, and could be told by text within the hour.
+2. Count what is left of today: confirmed tubes and seats, less what the gate has reserved.
+3. Take who waits, or is booked later than is safe, and could be told within the hour.
 4. In turn of the harm that waiting on would do, place each where clinic, courier and laboratory
    still fit today.
 5. Put it into effect as any booking; the gate and the notices follow.
@@ -13,7 +13,8 @@ when the laboratories have confirmed would be lost by noon.
 Invariants:
 - Nobody loses a date by it: who is booked later comes earlier, and may still keep the later date
   by not coming; a visit missed goes back to waiting.
-- Nobody is asked who must be told by letter or by the practice.
+- Nobody who can wait is asked who must be told by letter or by the practice; the urgent are
+  phoned.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from datetime import date, datetime
 
 from tourniquet.diary.models import Appointment, Need
 from tourniquet.diary.planning import (
-    read_capacity,
+    read_booked,
+    read_left,
     read_needs,
     read_places,
     read_sessions,
     read_taken_seats,
-    read_used_tubes,
 )
 from tourniquet.diary.rows import NeedRow, Places
-from tourniquet.diary.rules import parse_tubes
+from tourniquet.diary.rules import URGENT, parse_tubes
 from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
 from tourniquet.flows.moving import LINES_AT_ONCE, Moving, PlannedLine, apply_lines, route_hours
 from tourniquet.flows.set_up_region import batches
@@ -112,11 +113,12 @@ def call_in(
 
 
 def _tubes_left(today: date) -> dict[tuple[str, str], int]:
-    used = read_used_tubes(today, today)
-    return {
-        (laboratory, name): max(0, tubes - used.get((laboratory, name, today), 0))
-        for (laboratory, name, _), (tubes, _) in read_capacity(today, today).items()
-    }
+    """Confirmed tubes less what the gate has reserved, and what is booked and not yet gated."""
+    left = read_left(today).tubes
+    for row in read_booked(today, today):
+        for name, count in parse_tubes(row.tubes):
+            left[row.laboratory, name] = left.get((row.laboratory, name), 0) - count
+    return {key: max(0, tubes) for key, tubes in left.items()}
 
 
 def _candidates(today: date, left: dict[tuple[str, str], int]) -> list[Waiting]:
@@ -158,14 +160,17 @@ def _fitting(patterns: Iterable[str], left: dict[tuple[str, str], int]) -> list[
 
 
 def _reachable(rows: dict[str, NeedRow], today: date) -> dict[str, NeedRow]:
-    """Those who can be told by text, and whose booking, if any, is later than is safe."""
+    """Those who can be told by text, and the urgent, whom somebody phones if need be."""
     recipients = _recipients({row.patient for row in rows.values()})
     return {
         row.id: row
         for row in rows.values()
         if (row.day is None or (row.day > today and row.day > row.safe_until))
         and row.patient in recipients
-        and choose_channel(recipients[row.patient], BOOKED, today=today) == TEXT
+        and (
+            row.priority in URGENT
+            or choose_channel(recipients[row.patient], BOOKED, today=today) == TEXT
+        )
     }
 
 

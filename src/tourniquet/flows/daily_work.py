@@ -2,8 +2,8 @@
 
 Morning, after the laboratories' word:
 1. Give dates to who waits (`book_needs`), and keep the review days.
-2. Fill what is left of today (`call_in`).
-3. Open the gate (`open_gate`).
+2. Open the gate (`open_gate`).
+3. Fill what is left of today (`call_in`), through the gate as well.
 4. Tell people (`tell_people`), send what was held, mend the outbox.
 
 Evening:
@@ -59,8 +59,11 @@ class Evening:
 def morning(now: datetime) -> Morning:
     """Do the morning's work."""
     booking = book_needs(now=now)
-    called = call_in(now=now)
     gate = open_gate(now=now)
+    called = call_in(now=now)
+    if called.called:
+        again = open_gate(now=now)
+        gate = Opening(gate.reserved + again.reserved, gate.turned_away + again.turned_away)
     telling = tell_people(now=now)
     sent = send_held(now=now)
     _done("morning", now)
