@@ -309,12 +309,12 @@ def test_a_faulty_table_names_line_and_column_and_declares_nothing(
 ) -> None:
     from tourniquet.record.models import JournalEntry
 
-    before = JournalEntry.objects.count()
     declare()
+    before = JournalEntry.objects.count()
     answer = table(rows)
     assert answer.status_code == 400
     assert said in text_of(answer)
-    assert JournalEntry.objects.count() == before + 1
+    assert JournalEntry.objects.count() == before
 
 
 def test_the_timeline_says_who_and_links_for_those_who_may_read_the_journal(region: None) -> None:
@@ -324,3 +324,19 @@ def test_the_timeline_says_who_and_links_for_those_who_may_read_the_journal(regi
     assert "Capacity of 1 laboratories declared" in text_of(practice)
     assert "/entries/" in lead.content.decode()
     assert "/entries/" not in practice.content.decode()
+
+
+def test_the_public_page_says_what_is_the_case_at_once(region: None) -> None:
+    def public() -> str:
+        return stranger().get("/status/").content.decode()
+
+    assert "No incident is declared" in public()
+    declare()
+    assert "Some tests have to wait" in public()
+    assert "Some blood tests will be postponed." in public()
+    values = {"public_text": "Clinics open again.", "next_update_due": ""}
+    post(client_of("press"), "/incident/update/", values, page="/incident/")
+    assert "Clinics open again." in public()
+    values = {"reason": "Everything works again."}
+    post(client_of("lead"), "/incident/stand-down/", values, page="/incident/")
+    assert "Some tests have to wait" not in public()
