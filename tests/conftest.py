@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +66,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Name the seed, so that a failure can be repeated."""
     return f"seed: {os.environ[SEED_VARIABLE]} (repeat with {SEED_VARIABLE}=…)"
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Trace nothing in a test marked `no_cover`.
+
+    pytest-cov stops its own measuring; in a worker the one that began with the process goes on.
+    """
+    if item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    tracer, thread_tracer = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type] # None takes it away; typeshed wants a function
+    try:
+        yield
+    finally:
+        threading.settrace(thread_tracer)  # type: ignore[arg-type] # as it was, perhaps None
+        sys.settrace(tracer)
 
 
 @pytest.fixture

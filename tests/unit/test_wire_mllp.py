@@ -114,6 +114,7 @@ def test_endless_noise_is_reported_in_bounded_pieces() -> None:
     assert unframer.end() == [outside(b"n")]
 
 
+@pytest.mark.no_cover  # it measures time
 @pytest.mark.parametrize("pattern", [b"\x0b", b"\x1c", b"\x0b\x1c", b"\x1cx", b"\x0bx", b"x"])
 def test_time_is_linear(pattern: bytes) -> None:
     def seconds(size: int) -> float:
