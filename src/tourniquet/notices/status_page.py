@@ -64,8 +64,8 @@ def usual_tests(state: str) -> tuple[TestLine, ...]:
     return (
         TestLine(
             "Urgent tests",
-            "yes",
-            "If a doctor or nurse said it is urgent, it goes ahead. It may be in another place.",
+            "some",  # HAZ-020: not all can be served in an incident; nobody may rely on it
+            "These go first. It may be in another place. If yours has to wait, we tell you.",
         ),
         TestLine(
             "Routine blood tests",
@@ -74,8 +74,8 @@ def usual_tests(state: str) -> tuple[TestLine, ...]:
         ),
         TestLine(
             "Tests in pregnancy",
-            "yes",
-            "Please come as planned.",
+            "some",
+            "These go first, too. Please come as planned, unless we have told you not to.",
         ),
         TestLine(
             "Health checks, vitamin D and allergy tests",
