@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -108,7 +108,7 @@ class Driver:
         self._set_clock(self._at(scenario.days - 1, (19, 0)))
         self._people.lead.submit(
             "/incident/stand-down/",
-            {"reason": "Capacity is back and every postponed test has a date."},
+            {"reason": "Capacity is back. Who still waits keeps the day by which they hear."},
             page="/incident/",
         )
 
@@ -202,15 +202,17 @@ class Driver:
         if day < 0:
             return  # orders from before the attack came with the diary's extract
         at = self._at(day, MORNING)
-        out = []
-        for number in world.needs.by_release_day.get(day, ()):
-            need = world.needs.row(int(number))
-            wanted = world.scenario.date_of(need.due)
-            person = world.person_of(need.number)
-            out.append(
-                messages.order_message(need, person, world.catalogue, at=at, wanted_on=wanted)
+        needs = (world.needs.row(int(n)) for n in world.needs.by_release_day.get(day, ()))
+        self._send(
+            messages.order_message(
+                need,
+                world.person_of(need.number),
+                world.catalogue,
+                at=at,
+                wanted_on=world.scenario.date_of(need.due),
             )
-        self._send(out)
+            for need in needs
+        )
 
     def _adopt_plan(self) -> None:
         """The lead asks for a plan; a clinician takes on what is urgent and unserved; adopted."""
@@ -229,7 +231,7 @@ class Driver:
         passed = [row for row in self._listed(day) if row["gate"] == "reserved"]
         numbers = np.array([_number(row["requisition"]) for row in passed], dtype=np.int64)
         come = world.truth.attends(world.needs, numbers, day)
-        visits, out = [], []
+        visits = []
         for row, number, comes in zip(passed, numbers, come, strict=True):
             if not comes:
                 self.tally.missed += 1
@@ -237,23 +239,23 @@ class Driver:
             need = world.needs.row(int(number))
             ordinal = self._visits.get(need.number, 0) + 1
             self._visits[need.number] = ordinal
-            visit = Visit(need, row["clinic"], row["laboratory"], ordinal)
-            visits.append(visit)
-            out.append(
-                messages.collection_message(
-                    need,
-                    world.person_of(need.number),
-                    world.catalogue,
-                    clinic=visit.clinic,
-                    laboratory=visit.laboratory,
-                    at=self._at(day, (9, 0)) + timedelta(seconds=need.number % 7200),
-                    wanted_on=world.scenario.date_of(need.due),
-                    visit=ordinal,
-                )
-            )
+            visits.append(Visit(need, row["clinic"], row["laboratory"], ordinal))
         self.tally.collected += len(visits)
-        self._send(out)
+        self._send(self._collection(day, visit) for visit in visits)
         return visits
+
+    def _collection(self, day: int, visit: Visit) -> tuple[str, bytes]:
+        world, need = self._world, visit.need
+        return messages.collection_message(
+            need,
+            world.person_of(need.number),
+            world.catalogue,
+            clinic=visit.clinic,
+            laboratory=visit.laboratory,
+            at=self._at(day, (9, 0)) + timedelta(seconds=need.number % 7200),
+            wanted_on=world.scenario.date_of(need.due),
+            visit=visit.ordinal,
+        )
 
     def _tell_of_failures(self, day: int) -> set[int]:
         """Laboratories that failed at midday say so; the needs whose specimens that overtakes."""
@@ -279,23 +281,26 @@ class Driver:
 
     def _report(self, day: int, visits: list[Visit], overtaken: set[int]) -> None:
         """Laboratories process what was not overtaken, and report on everything."""
+        self._send(self._reports(day, visits, overtaken))
+
+    def _reports(
+        self, day: int, visits: list[Visit], overtaken: set[int]
+    ) -> Iterator[tuple[str, bytes]]:
         left = self._world.truth.capacity.actual_on(day).astype(int).copy()
-        out = []
         for visit in sorted(visits, key=lambda one: (one.need.priority, one.need.number)):
             if visit.need.number in overtaken:
                 self.tally.overtaken += 1
-                out.append(self._unprocessed(day, visit))
+                yield self._unprocessed(day, visit)
                 continue
             row = self._laboratory[visit.laboratory]
             tubes = [(DISCIPLINES.index(name), count) for name, count in visit.need.tubes]
             if any(left[row, column] < count for column, count in tubes):
                 self.tally.wrongly_passed += sum(count for _, count in tubes)
-                out.append(self._unprocessed(day, visit))
+                yield self._unprocessed(day, visit)
                 continue
             for column, count in tubes:
                 left[row, column] -= count
-            out.append(self._result(day, visit))
-        self._send(out)
+            yield self._result(day, visit)
 
     def _result(self, day: int, visit: Visit) -> tuple[str, bytes]:
         world, need = self._world, visit.need
@@ -356,7 +361,7 @@ class Driver:
     def _job(self, name: str) -> None:
         self._people.control.post_json("/exercise/jobs", {"job": name})
 
-    def _send(self, out: list[tuple[str, bytes]]) -> None:
+    def _send(self, out: Iterable[tuple[str, bytes]]) -> None:
         for sent in self._sender.send(out):
             kept = self.tally.acknowledged if sent.code == "AA" else self.tally.refused
             kept[sent.control_id] = sent.code

@@ -12,9 +12,10 @@ import asyncio
 import http.client
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 from urllib.parse import urlencode
 
 from tourniquet.kernel.errors import OperatorError
@@ -44,15 +45,15 @@ class MessageSender:
         self._port = port
         self._connections = connections
 
-    def send(self, messages: Sequence[tuple[str, bytes]]) -> list[Sent]:
-        """Send (control id, bytes) pairs; the acknowledgement code of each, in the same order.
+    def send(self, messages: Iterable[tuple[str, bytes]]) -> list[Sent]:
+        """Send (control id, bytes) pairs; the acknowledgement code of each, by control id.
 
+        Messages are taken from the iterable as connections come free, so that they are written
+        while the listener works on those before them.
         Raises: OperatorError when the listener cannot be reached or stays silent.
         """
-        if not messages:
-            return []
         try:
-            return asyncio.run(self._send(messages))
+            return asyncio.run(self._send(iter(messages)))
         except (OSError, TimeoutError) as error:
             raise OperatorError(
                 "The MLLP listener does not answer.",
@@ -60,27 +61,24 @@ class MessageSender:
                 remedy="See the server's log.",
             ) from error
 
-    async def _send(self, messages: Sequence[tuple[str, bytes]]) -> list[Sent]:
-        codes = [""] * len(messages)
-        todo = iter(range(len(messages)))
-        workers = [
-            self._worker(messages, todo, codes)
-            for _ in range(min(self._connections, len(messages)))
-        ]
-        await asyncio.gather(*workers)
-        return [Sent(control_id, codes[at]) for at, (control_id, _) in enumerate(messages)]
+    async def _send(self, todo: Iterator[tuple[str, bytes]]) -> list[Sent]:
+        first = list(islice(todo, self._connections))
+        if not first:
+            return []
+        rest = chain(first, todo)
+        codes: dict[str, str] = {}
+        await asyncio.gather(*(self._worker(rest, codes) for _ in first))
+        return [Sent(control_id, codes[control_id]) for control_id in sorted(codes)]
 
-    async def _worker(
-        self, messages: Sequence[tuple[str, bytes]], todo: object, codes: list[str]
-    ) -> None:
+    async def _worker(self, todo: Iterator[tuple[str, bytes]], codes: dict[str, str]) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port)
         unframer = Unframer()
         try:
-            for at in todo:  # type: ignore[attr-defined] # one iterator shared by the workers
+            for control_id, payload in todo:
                 for _ in range(TRIES):
-                    writer.write(frame(messages[at][1]))
+                    writer.write(frame(payload))
                     code = await asyncio.wait_for(_answer(reader, unframer), ANSWER_SECONDS)
-                    codes[at] = code
+                    codes[control_id] = code
                     if code not in ("AE", "CE"):
                         break
         finally:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from tourniquet.diary.harm import HarmTerms, harm_of
@@ -230,7 +230,7 @@ def _count_gated(state: _State, open_rows: Iterable[NeedRow], left: Left, number
 
 
 def as_comer(row: NeedRow, sessions: Sequence[Hours]) -> Comer:
-    """A booking as the gate sees it."""
+    """A booking as the gate sees it. A P1's specimens go at once, not with the next courier."""
     assert row.at is not None
     return Comer(
         row.appointment,
@@ -240,7 +240,7 @@ def as_comer(row: NeedRow, sessions: Sequence[Hours]) -> Comer:
         row.laboratory,
         parse_tubes(row.tubes),
         row.stability_hours,
-        wait_until_courier(row.at, sessions),
+        0.0 if row.priority == "P1" else wait_until_courier(row.at, sessions),
         row.priority,
         row.due,
     )
@@ -276,15 +276,19 @@ def _plan_urgent(state: _State, urgent: list[NeedRow]) -> list[Line]:
     before += sum(_harm(state, row, row.day) for row in movable if row.priority in URGENT)
     _count_lines(state, first, -1)
     state.take_out(movable)
+    # Who is booked late asks as if they had no booking: keeping it is what is to be bettered.
+    asking = [row._replace(day=None, clinic="") for row in late]
     again = _plan(
         state,
-        [*late, *movable],
+        [*asking, *movable],
         state.left(state.capacity),
         days=BOOK_AHEAD_DAYS,
         solver=fit_giving_way,
     )
     after = sum(_harm(state, line.row, line.day) for line in again if line.row.priority in URGENT)
     if after < before:
+        as_booked = {row.id: row for row in late}
+        again = [replace(line, row=as_booked.get(line.row.id, line.row)) for line in again]
         return [line for line in lines if line.row.id not in asked] + again
     # Nobody urgent is helped by it: everything stays as it was.
     _count_lines(state, again, -1)

@@ -11,8 +11,8 @@ when the laboratories have confirmed would be lost by noon.
 5. Put it into effect as any booking; the gate and the notices follow.
 
 Invariants:
-- Nobody loses a date by it: who is booked later comes earlier, and may still keep the later date
-  by not coming; a visit missed goes back to waiting.
+- Nobody waits longer by it: who is booked later comes earlier; a visit missed goes back to
+  waiting, with a review day.
 - Nobody who can wait is asked who must be told by letter or by the practice; the urgent are
   phoned.
 """

@@ -43,6 +43,7 @@ from tourniquet.triage.entries import LineSkipped
 from tourniquet.triage.rules import EMERGENCY_WORDS
 
 LINES_AT_ONCE = 800  # lines of one transaction: under a quarter of a second
+HOURS_A_DAY = 24.0
 NO_PLACE = "no place was left when it was to be booked"
 
 
@@ -206,7 +207,11 @@ def _place(
     at = seating.take(
         (line.clinic, line.day),
         new,
-        wait_hours_most=row.stability_hours - STABILITY_MARGIN_HOURS - hours,
+        wait_hours_most=(
+            HOURS_A_DAY  # a P1's specimens go at once, not with the next courier
+            if row.priority == "P1"
+            else row.stability_hours - STABILITY_MARGIN_HOURS - hours
+        ),
     )
     if at is None:
         return None

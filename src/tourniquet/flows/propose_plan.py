@@ -206,7 +206,8 @@ def choose_loose(
     """Who the plan may place, and whose booking stands.
 
     A booking stands, so that nobody is moved for a little gain, unless more is booked on its day
-    in one of its disciplines than may be promised, or it is urgent and later than is safe.
+    in one of its disciplines than may be promised, or it is urgent and later than is safe. A P1
+    on time always stands (HAZ-007).
     """
     left: dict[tuple[str, int], int] = defaultdict(int)
     for (_, name, day), tubes in stage.capacity.items():
@@ -218,9 +219,13 @@ def choose_loose(
     loose: list[NeedRow] = []
     fixed: list[NeedRow] = []
     for row in rows:
-        stands = row.day is not None and not (
-            (row.priority in URGENT and row.day > row.safe_until)
-            or any(left[name, window.number(row.day)] < 0 for name, _ in parse_tubes(row.tubes))
+        on_time = row.day is not None and row.day <= row.safe_until
+        stands = (row.priority == "P1" and on_time) or (
+            row.day is not None
+            and not (
+                (row.priority in URGENT and not on_time)
+                or any(left[name, window.number(row.day)] < 0 for name, _ in parse_tubes(row.tubes))
+            )
         )
         (fixed if stands else loose).append(row)
     return loose, fixed
