@@ -10,6 +10,7 @@ Figures marked "proposed" are not measured and await clinical sign-off.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
@@ -123,16 +124,20 @@ def pass_gate(
     left: Left,
     couriers: Mapping[str, Sequence[tuple[float, str]]],
 ) -> list[Passed]:
-    """Reserve for each appointment, the urgent first, its own laboratory before others.
+    """Reserve for each appointment, the urgent first.
+
+    Laboratories that do few disciplines come first, so that those that do what nobody else does
+    keep room for it; of two alike, the one that was booked.
 
     `couriers` lists (hours, laboratory) of each clinic, the quickest first. `left` is used up.
     """
     out = []
+    breadth = Counter(laboratory for (laboratory, _), tubes in left.tubes.items() if tubes > 0)
     for comer in sorted(comers, key=lambda c: (c.priority, c.due, c.appointment)):
         routes = couriers.get(comer.clinic, ())
         allowed = comer.stability_hours - STABILITY_MARGIN_HOURS - comer.wait_hours
         in_time = [(hours, code) for hours, code in routes if hours <= allowed]
-        in_time.sort(key=lambda route: route[1] != comer.laboratory)
+        in_time.sort(key=lambda route: (breadth[route[1]], route[1] != comer.laboratory))
         found = next(((h, code) for h, code in in_time if left.fits(code, comer.tubes)), None)
         if found is not None:
             left.take(found[1], comer.tubes)

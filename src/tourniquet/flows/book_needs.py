@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from tourniquet.diary.harm import HarmTerms, harm_of
@@ -100,6 +100,8 @@ class _State:
     taken: dict[tuple[str, date], int]
     capacity: Capacity
     used: dict[tuple[str, str, int], int]
+    placed_at: dict[str, str] = field(default_factory=dict)
+    """By appointment, the laboratory that the gate would choose now instead of the booked one."""
 
     def left(self, capacity: Capacity) -> Capacity:
         """What these capacities leave over after what is used."""
@@ -109,7 +111,8 @@ class _State:
         """Count bookings out, so that they may be placed anew, or in again."""
         for row in rows:
             if row.day is not None:
-                self.count(row.clinic, row.day, row.laboratory, row.tubes, sign)
+                laboratory = self.placed_at.get(row.appointment, row.laboratory)
+                self.count(row.clinic, row.day, laboratory, row.tubes, sign)
 
     def count(self, clinic: str, day: date, laboratory: str, tubes: str, sign: int) -> None:
         """Count one booking in or out."""
@@ -172,7 +175,11 @@ def _read_state(window: Window, today: date) -> _State:
 
 
 def _find_misfits(state: _State) -> list[NeedRow]:
-    """Bookings of the next days that the gate would refuse with the capacity as now declared."""
+    """Bookings of the next days that the gate would refuse with the capacity as now declared.
+
+    The others are counted at the laboratory that the gate would choose now; in an incident for
+    every one of these days, so that the urgent find what narrower laboratories could free.
+    """
     last = state.today + timedelta(days=CLOSE_DAYS - 1)
     known = read_capacity(state.today, last)
     over = {
@@ -181,8 +188,8 @@ def _find_misfits(state: _State) -> list[NeedRow]:
         if number < CLOSE_DAYS
         and count > known.get((lab, name, state.window.day(number)), (0, ""))[0]
     }
-    if not over:
-        return []
+    if find_running() is not None:
+        over = set(range(CLOSE_DAYS))
     routes = state.places.routes()
     found: list[NeedRow] = []
     for number in sorted(over):
@@ -198,8 +205,9 @@ def _find_misfits(state: _State) -> list[NeedRow]:
             if not passed.is_reserved:
                 found.append(row)
             elif passed.laboratory != row.laboratory:
-                state.count(row.clinic, day, row.laboratory, row.tubes, -1)
-                state.count(row.clinic, day, passed.laboratory, row.tubes, 1)
+                state.take_out([row])
+                state.placed_at[row.appointment] = passed.laboratory
+                state.take_out([row], 1)
     return found
 
 
