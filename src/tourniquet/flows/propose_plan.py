@@ -188,6 +188,8 @@ class Stage:
     places: Places
     sessions: dict[tuple[str, date], list[Hours]]
     capacity: Capacity
+    known: Capacity
+    """Before the reserve for the urgent still to come: what the urgent themselves may use."""
 
 
 def read_stage(window: Window, *, now: datetime) -> Stage:
@@ -197,6 +199,7 @@ def read_stage(window: Window, *, now: datetime) -> Stage:
         places=read_places(),
         sessions=read_sessions(window.first_day, window.last_day),
         capacity=hold_back(known, urgent_rate(now)),
+        known=known,
     )
 
 
@@ -207,7 +210,7 @@ def choose_loose(
 
     A booking stands, so that nobody is moved for a little gain, unless more is booked on its day
     in one of its disciplines than may be promised, or it is urgent and later than is safe. A P1
-    on time always stands (HAZ-007).
+    on time stands where the P1 alone fit (HAZ-007).
     """
     left: dict[tuple[str, int], int] = defaultdict(int)
     for (_, name, day), tubes in stage.capacity.items():
@@ -216,11 +219,12 @@ def choose_loose(
         if row.day is not None:
             for name, count in parse_tubes(row.tubes):
                 left[name, window.number(row.day)] -= count
+    first = _left_after_first(rows, stage, window)
     loose: list[NeedRow] = []
     fixed: list[NeedRow] = []
     for row in rows:
         on_time = row.day is not None and row.day <= row.safe_until
-        stands = (row.priority == "P1" and on_time) or (
+        stands = _goes_first(row, first, window) or (
             row.day is not None
             and not (
                 (row.priority in URGENT and not on_time)
@@ -258,6 +262,31 @@ def let_wait(row: NeedRow, window: Window) -> Decision:
     words = f"can wait safely to day {safe}; others are late already and go first"
     review = window.number(window.first_day) + REVIEW_DAYS_MOST
     return Decision(row.id, DEFER, "", "", None, review, words)
+
+
+def _left_after_first(
+    rows: Sequence[NeedRow], stage: Stage, window: Window
+) -> dict[tuple[str, int], int]:
+    """What the P1 booked on time leave of each discipline and day."""
+    left: dict[tuple[str, int], int] = defaultdict(int)
+    for (_, name, day), tubes in stage.known.items():
+        left[name, day] += tubes
+    for row in rows:
+        if row.priority == "P1" and row.day is not None and row.day <= row.safe_until:
+            for name, count in parse_tubes(row.tubes):
+                left[name, window.number(row.day)] -= count
+    return left
+
+
+def _goes_first(row: NeedRow, left: Mapping[tuple[str, int], int], window: Window) -> bool:
+    """Whether a P1 booked on time fits its day before everybody else."""
+    day = row.day
+    return (
+        row.priority == "P1"
+        and day is not None
+        and day <= row.safe_until
+        and all(left[name, window.number(day)] >= 0 for name, _ in parse_tubes(row.tubes))
+    )
 
 
 def build_stage_problem(
