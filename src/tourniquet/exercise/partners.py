@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import chain, islice
 from urllib.parse import urlencode
 
@@ -185,8 +184,3 @@ class Console:
                 where=f"POST {path}",
             )
         return headers.get("Location", headers.get("location", ""))
-
-
-def hl7_time(moment: datetime) -> str:
-    """An HL7 timestamp with offset."""
-    return moment.strftime("%Y%m%d%H%M%S%z")

@@ -73,7 +73,7 @@ from tourniquet.triage.rules import EMERGENCY_WORDS
 
 CLOSE_DAYS = 3  # days ahead whose bookings are looked at again each morning
 FILLING = 400  # needs with a review day to come that are offered what has come free; proposed
-MOVABLE_MOST = 400  # bookings that are looked at for it; keeps the morning short
+MOVABLE_MOST = 5_000  # bookings that are looked at for it; keeps the morning short
 P1_WEIGHT = 10.0  # a P1 goes before any number of others that it can displace; proposed
 MOVABLE = ("P3", "P4", "P5")
 
@@ -274,6 +274,9 @@ def _plan_urgent(state: _State, urgent: list[NeedRow]) -> list[Line]:
     movable = [
         row for row in read_booked(state.today, last, priorities=able) if row.id not in planned
     ]
+    if len(movable) > MOVABLE_MOST:
+        movable = sorted(movable, key=lambda row: (row.priority, row.id), reverse=True)
+        movable = movable[:MOVABLE_MOST]  # the least urgent give way first
     if not movable:
         return lines
     asked = {row.id for row in late}
