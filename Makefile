@@ -57,15 +57,15 @@ $(BIN)/python:
 	@python=$$(PYTHON="$(PYTHON)" tools/find_python.sh) && echo "Making $(VENV) with $$python" \
 		&& { "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 
-# Hashes are required and nothing is built from source, so that what is installed is what was
-# locked. Our own package is built with the locked setuptools, without fetching anything.
+# Hashes are required, nothing is built from source and nothing is resolved anew, so that what is
+# installed is what was locked: a newer release of something must not change or break it. Our own package is built with the locked setuptools, without fetching anything.
 $(RUN_STAMP): requirements/run.txt pyproject.toml | $(BIN)/python
 	@echo "Installing from requirements/run.txt"
-	@$(PIP_INSTALL) --only-binary :all: --require-hashes -r requirements/run.txt
+	@$(PIP_INSTALL) --only-binary :all: --no-deps --require-hashes -r requirements/run.txt
 	@$(PIP_INSTALL) --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV_STAMP): requirements/dev.txt $(RUN_STAMP)
 	@echo "Installing from requirements/dev.txt"
-	@$(PIP_INSTALL) --only-binary :all: --require-hashes -r requirements/dev.txt
+	@$(PIP_INSTALL) --only-binary :all: --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -70,3 +70,14 @@ def test_every_dependency_is_locked() -> None:
             for text in requirements
         }
         assert names - locked == set(), f"run 'make lock': {lock}.txt lacks these"
+
+
+def test_only_what_is_locked_is_installed() -> None:
+    """pip may not look for newer releases of what the locks pin (an extra once made it do so)."""
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    installs = [line for line in lines if "-r requirements/" in line]
+    assert len(installs) == len(LOCKS)
+    for line in installs:
+        assert "--no-deps" in line
+        assert "--require-hashes" in line
+        assert "--only-binary :all:" in line

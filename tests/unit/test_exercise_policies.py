@@ -44,7 +44,9 @@ def bound(world: World) -> Bound:
 @pytest.fixture(scope="module")
 def card(world: World, happened: Outcome, strict: Outcome, bound: Bound) -> dict[str, object]:
     ours = dataclasses.replace(strict, policy="tourniquet")
-    facts = SystemFacts(1.5, np.array([1.0, 5.0, 30.0]), 3, 100, 0, 0, replay_equals_tables=True)
+    facts = SystemFacts(
+        1.5, {"mornings": 0.5}, np.array([1.0, 5.0, 30.0]), 3, 100, 0, 0, replay_equals_tables=True
+    )
     return scorecard(world, Policies(ours, happened, strict), bound, facts, version="0")
 
 

@@ -31,6 +31,7 @@ from tourniquet.exercise import messages
 from tourniquet.exercise.demand import Need
 from tourniquet.exercise.gateway import Gateway
 from tourniquet.exercise.partners import Console, MessageSender
+from tourniquet.exercise.stopwatch import Stopwatch
 from tourniquet.exercise.world import World
 from tourniquet.kernel.clock import london_time
 from tourniquet.kernel.errors import OperatorError
@@ -89,8 +90,10 @@ class Driver:
         gateway: Gateway,
         *,
         progress: Callable[[int], None],
+        watch: Stopwatch,
     ) -> None:
         self._world = world
+        self._watch = watch
         self._people = people
         self._sender = sender
         self._gateway = gateway
@@ -115,28 +118,45 @@ class Driver:
     # The steps of a day ------------------------------------------------------------------------
 
     def _day(self, day: int) -> None:
-        scenario = self._world.scenario
+        scenario, part = self._world.scenario, self._watch.part
+        is_monday = day >= 0 and day % 7 == 0
         self._set_clock(self._at(day, MORNING))
-        if day == 0:
-            self._declare_incident()
+        with part("declarations"):
+            if day == 0:
+                self._declare_incident()
+            if scenario.is_open(day):
+                self._declare_capacity(day)
         if scenario.is_open(day):
-            self._declare_capacity(day)
-            self._send_orders(day)
-        if day >= 0 and day % 7 == 0:
-            self._job("urgent")
-            self._adopt_plan()
-        self._job("morning")
-        self._gateway.deliver(self._people.gateway, self._at(day, (8, 0)))
-        if day >= 0 and day % 7 == 0:
-            self._job("publish")
+            with part("orders"):
+                self._send_orders(day)
+        if is_monday:
+            with part("plans"):
+                self._job("urgent")
+                self._adopt_plan()
+        with part("mornings"):
+            self._job("morning")
+        with part("gateway"):
+            self._gateway.deliver(self._people.gateway, self._at(day, (8, 0)))
+        if is_monday:
+            with part("declarations"):
+                self._job("publish")
         if scenario.is_open(day):
-            self._set_clock(self._at(day, MIDDAY))
+            self._clinics_and_laboratories(day)
+        with part("evenings"):
+            self._job("evening")
+
+    def _clinics_and_laboratories(self, day: int) -> None:
+        """Steps 5. and 6. of an open day."""
+        part = self._watch.part
+        self._set_clock(self._at(day, MIDDAY))
+        with part("collections"):
             visits = self._collect(day)
-            self._set_clock(self._at(day, AFTERNOON))
+        self._set_clock(self._at(day, AFTERNOON))
+        with part("declarations"):
             overtaken = self._tell_of_failures(day)
-            self._set_clock(self._at(day, EVENING))
+        self._set_clock(self._at(day, EVENING))
+        with part("results"):
             self._report(day, visits, overtaken)
-        self._job("evening")
 
     def _declare_incident(self) -> None:
         what = self._world.scenario.declaration

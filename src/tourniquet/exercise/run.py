@@ -2,9 +2,10 @@
 
 1. Make the world; begin the two other policies and the bound in a process of their own.
 2. Make and mark the home; set up the region as an installer would.
-3. Start the server, sign in, play every day against its addresses.
+3. Start the server, sign in, play every day against its addresses. Beside it, replay the journal
+   into a new database as it grows.
 4. Stop the server. Audit the journal and the tables.
-5. Replay the journal into a new database and compare.
+5. Replay the rest and compare every table.
 6. Score, write scorecard.json and the page.
 """
 
@@ -17,11 +18,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
-from django.core.management import call_command
 from django.db import connections
 
 from tourniquet import __version__
@@ -32,15 +30,14 @@ from tourniquet.exercise.homes import prepare_database
 from tourniquet.exercise.partners import MessageSender
 from tourniquet.exercise.scorecard_page import render_page
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
+from tourniquet.exercise.second_copy import second_copy
 from tourniquet.exercise.server import running_server
 from tourniquet.exercise.setting_up import save_accounts, set_up, sign_in_people
+from tourniquet.exercise.stopwatch import Stopwatch
 from tourniquet.exercise.summary import summary_lines
 from tourniquet.exercise.world import World, make_world
 from tourniquet.exercise.yardsticks import measure_others
 from tourniquet.kernel.clock import london_time
-from tourniquet.record import database
-from tourniquet.record.replay import SOURCE, compare_tables, replay
-from tourniquet.site.settings import database as describe_database
 
 
 @dataclass(frozen=True)
@@ -68,32 +65,36 @@ def run_exercise(
 ) -> Result:
     """Play an exercise in a prepared folder; the caller has set up Django for it."""
     began = time.monotonic()
+    watch = Stopwatch()
     # 1. The world, and what is computed beside it.
-    world = make_world(terms.scenario, seed=terms.seed, people=terms.people)
+    with watch.part("world"):
+        world = make_world(terms.scenario, seed=terms.seed, people=terms.people)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         others = pool.submit(measure_others, terms.scenario, terms.seed, terms.people)
         # 2. The home.
         describe("Setting up the region")
-        scenario = world.scenario
-        start = london_time(scenario.date_of(-scenario.warm_up_days), 6)
-        prepare_database(scenario.name, start)
-        accounts = set_up(world, start)
-        save_accounts(terms.home, accounts)
-        connections.close_all()
-        # 3. The days.
-        tally = _play(terms, world, accounts, describe, advance)
-        # 4. and 5. What became of it.
-        describe("Auditing the record")
-        outcome = audit_needs(world, wrongly_passed=tally.wrongly_passed)
-        telling = audit_telling()
-        sent = audit_messages(tally.acknowledged)
-        describe("Replaying the journal")
-        equal = replay_equals_tables(terms)
+        with watch.part("set-up"):
+            accounts = _make_home(terms, world)
+        with second_copy(terms.home, terms.database_url) as copy:
+            # 3. The days.
+            tally = _play(terms, world, accounts, watch, describe=describe, advance=advance)
+            # 4. What became of it.
+            describe("Auditing the record")
+            with watch.part("audit"):
+                outcome = audit_needs(world, wrongly_passed=tally.wrongly_passed)
+                telling = audit_telling()
+                sent = audit_messages(tally.acknowledged)
+            # 5. The copy from the journal alone.
+            describe("Comparing the replayed journal")
+            with watch.part("replay"):
+                equal = copy.equals_tables()
         describe("Waiting for the bound")
-        happened, strict, bound = others.result()
+        with watch.part("bound"):
+            happened, strict, bound = others.result()
     # 6. The score.
     facts = SystemFacts(
         seconds=time.monotonic() - began,
+        seconds_by_part=watch.seconds(),
         hours_to_tell=np.array(telling.hours_to_tell, dtype=np.float64),
         people_to_tell=telling.people_concerned,
         messages_acknowledged=sent.acknowledged,
@@ -107,10 +108,23 @@ def run_exercise(
     return Result(card, summary_lines(card, terms.out))
 
 
+def _make_home(terms: Terms, world: World) -> dict[str, dict[str, str]]:
+    """Mark the home and set up the region; the accounts of those who act."""
+    scenario = world.scenario
+    start = london_time(scenario.date_of(-scenario.warm_up_days), 6)
+    prepare_database(scenario.name, start)
+    accounts = set_up(world, start)
+    save_accounts(terms.home, accounts)
+    connections.close_all()
+    return accounts
+
+
 def _play(
     terms: Terms,
     world: World,
     accounts: dict[str, dict[str, str]],
+    watch: Stopwatch,
+    *,
     describe: Callable[[str], None],
     advance: Callable[[int], None],
 ) -> Tally:
@@ -121,7 +135,7 @@ def _play(
         week = day // 7 + 1
         describe(f"Week {week} of {scenario.weeks}" if day >= 0 else "Before the attack")
 
-    with running_server(terms.home, terms.database_url) as address:
+    with watch.part("server"), running_server(terms.home, terms.database_url) as address:
         people = sign_in_people(address, accounts)
         driver = Driver(
             world,
@@ -129,31 +143,10 @@ def _play(
             MessageSender(address.host, address.mllp_port),
             Gateway(terms.home, world),
             progress=progress,
+            watch=watch,
         )
         driver.run()
     return driver.tally
-
-
-def replay_equals_tables(terms: Terms) -> bool:
-    """Replay the home's journal into a new SQLite database and compare every table."""
-    source = describe_database(terms.database_url, terms.home)
-    with TemporaryDirectory(prefix="tourniquet-replay-") as folder:
-        database.point(SOURCE, source)
-        database.point("default", _passing(describe_database("", Path(folder))))
-        try:
-            call_command("migrate", verbosity=0, interactive=False)
-            replay()
-            return all(comparison.equal for comparison in compare_tables())
-        finally:
-            connections.close_all()
-            database.point("default", source)
-
-
-def _passing(description: dict[str, Any]) -> dict[str, Any]:
-    """A database that is thrown away after the comparison need not reach the disk."""
-    options = description["OPTIONS"]
-    command = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
-    return {**description, "OPTIONS": {**options, "init_command": command}}
 
 
 def write_scorecard(out: Path, card: dict[str, object]) -> None:

@@ -429,6 +429,11 @@ def _telling(card: Row) -> Markup:
     )
 
 
+def _parts(card: Row) -> Row:
+    parts = card.get("seconds_by_part")
+    return parts if isinstance(parts, Mapping) else {}
+
+
 def _record(card: Row) -> Markup:
     return _section(
         "The run itself",
@@ -438,6 +443,10 @@ def _record(card: Row) -> Markup:
             ["Figure", "Value"],
             [
                 ["Seconds", show(_find_number(card["seconds"]))],
+                *(
+                    [f"Seconds: {name}", show(_find_number(taken))]
+                    for name, taken in _parts(card).items()
+                ),
                 ["Messages acknowledged", show(_find_number(card["messages_acknowledged"]))],
                 ["Acknowledged messages lost", show(_find_number(card["messages_lost"]))],
                 ["Acknowledged messages doubled", show(_find_number(card["messages_doubled"]))],

@@ -34,6 +34,7 @@ class SystemFacts:
     """
 
     seconds: float
+    seconds_by_part: Mapping[str, float]
     hours_to_tell: NDArray[np.float64]
     people_to_tell: int
     messages_acknowledged: int
@@ -105,6 +106,7 @@ def scorecard(
         "people": world.people,
         "days": scenario.days,
         "seconds": round(facts.seconds, 3),
+        "seconds_by_part": dict(facts.seconds_by_part),
         "needs": len(needs),
         "urgent_on_time": {
             name: share(
