@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, time
 
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, Subquery
 
 from tourniquet.diary.models import (
     Appointment,
@@ -121,21 +121,18 @@ def read_seat_times(pairs: Iterable[tuple[str, date]]) -> dict[tuple[str, date],
 def read_used_tubes(first: date, last: date) -> dict[tuple[str, str, date], int]:
     """Tubes of the appointments that stand, by laboratory, discipline and day."""
     used: dict[tuple[str, str, date], int] = defaultdict(int)
-    tubes = dict(
-        Need.objects.filter(status__in=("booked", "collected"), appointment_id__isnull=False)
-        .filter(
-            appointment_id__in=Appointment.objects.filter(
-                day__gte=first, day__lte=last, status__in=("booked", "attended")
-            ).values("id")
-        )
-        .values_list("appointment_id", "tubes")
+    tubes = Need.objects.filter(
+        id=OuterRef("need_id"), appointment_id=OuterRef("id"), status__in=("booked", "collected")
+    ).values("tubes")[:1]
+    rows = (
+        Appointment.objects.filter(day__gte=first, day__lte=last, status__in=("booked", "attended"))
+        .values("laboratory", "day", tubes=Subquery(tubes))
+        .annotate(found=Count("id"))
+        .values_list("laboratory", "day", "tubes", "found")
     )
-    rows = Appointment.objects.filter(
-        day__gte=first, day__lte=last, status__in=("booked", "attended")
-    ).values_list("id", "laboratory", "day")
-    for appointment, laboratory, day in rows:
-        for name, count in parse_tubes(tubes.get(appointment, "")):
-            used[laboratory, name, day] += count
+    for laboratory, day, text, found in rows:
+        for name, count in parse_tubes(text or ""):
+            used[laboratory, name, day] += count * found
     return dict(used)
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from tourniquet.exercise.partners import Console
@@ -30,18 +33,31 @@ class Gateway:
         self._seen: set[str] = set()
 
     def deliver(self, console: Console, moment: datetime) -> int:
-        """Answer for everything that is new in the outbox; how many."""
-        receipts: list[dict[str, str]] = []
+        """Answer for everything that is new in the outbox; how many.
+
+        While the server takes one lot of answers, the next is read.
+        """
+        count = 0
+        waiting: Future[object] | None = None
+        with ThreadPoolExecutor(1) as line:
+            for lot in self._lots(moment):
+                if waiting is not None:
+                    waiting.result()
+                waiting = line.submit(console.post_json, "/notices/receipts", lot)
+                count += len(lot)
+            if waiting is not None:
+                waiting.result()
+        return count
+
+    def _lots(self, moment: datetime) -> Iterator[list[dict[str, str]]]:
         for folder, channel in CHANNEL_OF_FOLDER.items():
             place = self._outbox / folder
             if place.is_dir():
-                receipts += self._pick_up(place, channel, moment)
-        for start in range(0, len(receipts), RECEIPTS_AT_ONCE):
-            console.post_json("/notices/receipts", receipts[start : start + RECEIPTS_AT_ONCE])
-        return len(receipts)
+                found = self._pick_up(place, channel, moment)
+                while lot := list(islice(found, RECEIPTS_AT_ONCE)):
+                    yield lot
 
-    def _pick_up(self, place: Path, channel: str, moment: datetime) -> list[dict[str, str]]:
-        receipts = []
+    def _pick_up(self, place: Path, channel: str, moment: datetime) -> Iterator[dict[str, str]]:
         at = (moment + self._delay(channel)).isoformat()
         names = os.listdir(place)  # noqa: PTH208 (names alone: a Path for each costs most of a day)
         new = [name for name in names if name not in self._seen and name[0] != "."]
@@ -50,8 +66,7 @@ class Gateway:
             notice = name.split(".", 1)[0]
             fails = self._fails(channel, notice, (place / name).read_bytes())
             status = "failed_for_good" if fails else "delivered"
-            receipts.append({"notice": notice, "status": status, "at": at})
-        return receipts
+            yield {"notice": notice, "status": status, "at": at}
 
     def _fails(self, channel: str, notice: str, content: bytes) -> bool:
         content = content.replace(notice.encode(), b"")

@@ -6,13 +6,13 @@ is thrown away afterwards. When the days are over it replays what is left and co
 Invariants:
 - It only reads the home, and keeps none of its writers waiting.
 - What it says is said of the whole journal, as it stood when the days were over.
+- The environment is that of whoever begins it: Django must be ready there.
 - Where it cannot work, whoever asks gets its error, never a "yes".
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import traceback
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -79,9 +79,6 @@ def second_copy(home: Path, database_url: str) -> Iterator[SecondCopy]:
 
 def _work(home: Path, database_url: str, line: Connection) -> None:
     """The process: follow the journal until told to finish, then compare and answer."""
-    os.environ["TOURNIQUET_HOME"] = str(home)
-    os.environ["TOURNIQUET_DATABASE_URL"] = database_url
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tourniquet.site.settings"
     answer: bool | str
     try:
         answer = _follow_and_compare(home, database_url, line)

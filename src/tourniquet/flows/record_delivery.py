@@ -28,6 +28,7 @@ from tourniquet.notices.models import Notice, NoticeEvent
 from tourniquet.notices.rules import CALL_LIST, LETTER, NEXT_CHANNEL
 from tourniquet.patients.models import Patient
 from tourniquet.record.journal import Act, Writer, writing
+from tourniquet.record.tables import select_in
 
 TOLD = {"delivered": "delivered", "posted": "delivered", "called": "told"}
 FAILED_FOR_NOW = "failed_for_now"
@@ -68,7 +69,6 @@ class NoticeRow(NamedTuple):
     need_id: str | None
     appointment_id: str | None
     review_on: date | None
-    text: str
     registered_organisation: str
 
 
@@ -155,7 +155,7 @@ def retry_failed(
 
 
 def _read(ids: Iterable[str]) -> dict[str, NoticeRow]:
-    rows = Notice.objects.filter(id__in=sorted(set(ids))).values_list(*NoticeRow._fields)
+    rows = select_in(Notice, NoticeRow._fields, "id", sorted(set(ids)))
     return {row[0]: NoticeRow(*row) for row in rows}
 
 
@@ -176,6 +176,7 @@ def _follow_up(
     addresses = dict(
         Patient.objects.filter(id__in=[row.patient_id for row in lost]).values_list("id", "address")
     )
+    texts = dict(Notice.objects.filter(id__in=[row.id for row in lost]).values_list("id", "text"))
     new = []
     for row in lost:
         channel = NEXT_CHANNEL.get(row.channel)
@@ -192,7 +193,7 @@ def _follow_up(
                 status="call_list" if channel == CALL_LIST else "sending",
                 caused_by=row.caused_by,
                 send_on=service_day(now),
-                text=row.text,
+                text=texts[row.id],
                 need=row.need_id,
                 appointment=row.appointment_id,
                 review_on=row.review_on,

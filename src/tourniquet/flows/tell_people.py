@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ from tourniquet.patients.models import Patient
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.registry import Body
+from tourniquet.record.tables import select_in
 
 NEEDS_AT_ONCE = 500  # needs of one transaction, and parameters of one statement
 NORMAL_REASON = "Your practice asked for this test."
@@ -255,15 +257,7 @@ def _read_changes() -> list[NeedChange]:
 def read_known(changes: Sequence[NeedChange], *, now: datetime) -> Known:
     """Patients, appointments, what was told last, and whom something was sent today."""
     today = service_day(now)
-    told: dict[str, tuple[str, Told, str]] = {}
-    rows = (
-        Notice.objects.filter(need_id__in=[change.id for change in changes])
-        .exclude(status="superseded")
-        .order_by("position")
-        .values_list("need_id", "id", "kind", "appointment_id", "review_on", "status")
-    )
-    for need, notice, kind, appointment, review_on, status in rows:
-        told[str(need)] = (notice, Told(kind, appointment, review_on), status)
+    told = _read_last_told([change.id for change in changes])
     patients = _read_patients(change.patient for change in changes)
     visits = _read_visits([change.id for change in changes])
     codes = {row.registered_organisation for row in patients.values()}
@@ -283,22 +277,31 @@ def read_known(changes: Sequence[NeedChange], *, now: datetime) -> Known:
     )
 
 
+_TOLD = ("position", "need_id", "id", "kind", "appointment_id", "review_on", "status")
+_VISIT = ("booked_at", "id", "need_id", "day", "at", "status", "reason", "clinic")
+
+
+def _read_last_told(needs: list[str]) -> dict[str, tuple[str, Told, str]]:
+    """By need, the newest notice that no later one replaced: its id, what it said, its status."""
+    told: dict[str, tuple[str, Told, str]] = {}
+    rows = [row for row in select_in(Notice, _TOLD, "need_id", needs) if row[6] != "superseded"]
+    for _, need, notice, kind, appointment, review_on, status in sorted(rows, key=itemgetter(0)):
+        told[need] = (notice, Told(kind, appointment, review_on), status)
+    return told
+
+
 def _read_visits(needs: list[str]) -> dict[str, list[tuple[Visit, datetime, str]]]:
     """Appointments of needs in the order in which they were made: visit, start and clinic."""
     found: dict[str, list[tuple[Visit, datetime, str]]] = defaultdict(list)
-    rows = (
-        Appointment.objects.filter(need_id__in=needs)
-        .order_by("booked_at", "id")
-        .values_list("need_id", "id", "day", "at", "status", "reason", "clinic")
-    )
-    for need, appointment, day, at, status, reason, clinic in rows:
+    rows = select_in(Appointment, _VISIT, "need_id", needs)
+    for _, appointment, need, day, at, status, reason, clinic in sorted(rows, key=itemgetter(0, 1)):
         start = datetime.combine(day, at, LONDON)
         found[need].append((Visit(appointment, day, status, reason), start, clinic))
     return dict(found)
 
 
 def _read_patients(ids: Iterable[str]) -> dict[str, PatientRow]:
-    rows = Patient.objects.filter(id__in=sorted(set(ids))).values_list(*PatientRow._fields)
+    rows = select_in(Patient, PatientRow._fields, "id", sorted(set(ids)))
     return {row[0]: PatientRow(*row) for row in rows}
 
 

@@ -226,6 +226,7 @@ def _environment(*, escape: bool) -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=escape,  # noqa: S701  # text messages are not HTML; letters are escaped
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -13,16 +13,12 @@ Invariants:
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
 from tourniquet.triage import rules
-from tourniquet.triage.network import COURIER_MARGIN_HOURS
-from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Need, Number, Problem
-
-NEAR_KM = 1e-9  # distances are compared in floating point here; equality counts as within
-Walk = tuple[tuple[str, tuple[str, ...]], ...]
+from tourniquet.triage.geography import Walk, geography_of
+from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Need, Problem
 
 
 class FirstFit:
@@ -48,15 +44,8 @@ class FirstFit:
         for line in problem.lab_capacity:
             if line.tubes > 0:
                 offered[line.lab].add(line.discipline)
-        self._breadth = {lab.lab: len(offered[lab.lab]) for lab in problem.labs}
-        self._couriers: dict[str, list[tuple[Number, str]]] = defaultdict(list)
-        for courier in problem.couriers:
-            self._couriers[courier.clinic].append((courier.hours, courier.lab))
-        for routes in self._couriers.values():
-            routes.sort()
-        self._near: dict[tuple[str, Number], tuple[str, ...]] = {}
-        self._walks: dict[tuple[str, Number, Number], Walk] = {}
-        self._zones = {zone.zone: zone for zone in problem.zones}
+        self._breadth = tuple((lab.lab, len(offered[lab.lab])) for lab in problem.labs)
+        self._map = geography_of(problem.zones, problem.clinics, problem.couriers)
         self._full: dict[tuple[Walk, tuple[int, ...]], set[int]] = defaultdict(set)
 
     def place(self, need: Need) -> tuple[int, str, str] | None:
@@ -123,42 +112,7 @@ class FirstFit:
 
     def _walk(self, need: Need) -> Walk:
         """Clinics in reach, the nearest first, each with its laboratories in time."""
-        key = (need.zone, need.travel_km, need.stability_hours)
-        walk = self._walks.get(key)
-        if walk is None:
-            limit = need.stability_hours - COURIER_MARGIN_HOURS
-            pairs = (
-                (clinic, self._in_time(clinic, limit))
-                for clinic in self._clinics_near(need.zone, need.travel_km)
-            )
-            walk = self._walks[key] = tuple(pair for pair in pairs if pair[1])
-        return walk
-
-    def _in_time(self, clinic: str, limit: Number) -> tuple[str, ...]:
-        """Laboratories in time: those that do few disciplines first, so that those that do what
-        nobody else does keep room for it; then the nearest."""
-        routes = [(hours, lab) for hours, lab in self._couriers[clinic] if hours <= limit]
-        return tuple(
-            lab for _, lab in sorted(routes, key=lambda route: (self._breadth[route[1]], route))
-        )
-
-    def _clinics_near(self, zone: str, travel_km: Number) -> tuple[str, ...]:
-        key = (zone, travel_km)
-        if key not in self._near:
-            start = self._zones[zone]
-            apart = sorted(
-                (
-                    math.dist(
-                        (float(start.x_km), float(start.y_km)),
-                        (float(clinic.x_km), float(clinic.y_km)),
-                    ),
-                    clinic.clinic,
-                )
-                for clinic in self._problem.clinics
-            )
-            limit = max(float(travel_km), apart[0][0] if apart else 0.0) + NEAR_KM
-            self._near[key] = tuple(clinic for km, clinic in apart if km <= limit)
-        return self._near[key]
+        return self._map.walk(need.zone, need.travel_km, need.stability_hours, self._breadth)
 
 
 def fit_first(problem: Problem) -> tuple[Decision, ...]:
