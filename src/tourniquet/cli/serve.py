@@ -52,7 +52,7 @@ def command(
     may share, only with --migrate or `tourniquet migrate`.
     """
     output.configure_django(home=home)
-    import asyncio
+    import uvloop
 
     from tourniquet.edge.log import log_to_stderr
     from tourniquet.kernel.settings import home as home_folder
@@ -80,7 +80,7 @@ def command(
 
         addresses = server.Addresses(host, port, mllp_port)
         real = not home_mark.exercise  # an exercise's days are run from outside
-        asyncio.run(server.serve(application, addresses, ready, daily_work=real))
+        uvloop.run(server.serve(application, addresses, ready, daily_work=real))
 
 
 def prepare(*, may_migrate: bool) -> None:

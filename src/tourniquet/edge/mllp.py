@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from tourniquet.edge.counters import MLLP, MllpCounters
 from tourniquet.edge.intake_writer import IntakeWriter, ReceiveGroup, Waiting, never_again
@@ -116,15 +117,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it where there are too many."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        address = transport.get_extra_info("peername") or ("unknown", 0)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop has classes of its own
+        address = self._transport.get_extra_info("peername") or ("unknown", 0)
         self.peer = f"{address[0]}:{address[1]}"
         if not self._listener.join(self):
             self._closing = True
-            transport.abort()
+            self._transport.abort()
             return
-        transport.set_write_buffer_limits(high=self._listener.limits.write_buffer_bytes_max)
+        self._transport.set_write_buffer_limits(high=self._listener.limits.write_buffer_bytes_max)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio's signature
         """The sender has gone; what it sent whole is still taken in, its answers fall away."""

@@ -21,8 +21,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
-from django.db import connection
-
 from tourniquet.diary.entries import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -39,6 +37,7 @@ from tourniquet.kernel.clock import LONDON
 from tourniquet.kernel.identifiers import IdSource, derived_id
 from tourniquet.record.journal import Writer
 from tourniquet.record.registry import Body
+from tourniquet.record.tables import fetch_all
 from tourniquet.triage.entries import LineSkipped
 from tourniquet.triage.rules import EMERGENCY_WORDS
 
@@ -248,9 +247,9 @@ def _new_id(work: Moving, line: PlannedLine) -> str:
 
     A need may be booked again within one moment of an exercise: its bookings are counted.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM diary_appointment WHERE need_id = %s", [line.need])
-        (booked_before,) = cursor.fetchone()
+    [(booked_before,)] = fetch_all(
+        "SELECT COUNT(*) FROM diary_appointment WHERE need_id = %s", (line.need,)
+    )
     return derived_id(work.now, "appointment", line.need, str(booked_before))
 
 

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
-from django.db import connection
-
 from tourniquet.diary.entries import NeedExtended, NeedOpened, NeedWithdrawn
 from tourniquet.diary.models import Need
 from tourniquet.diary.opening import Harm, Indicated, NeedTerms, draw_up, tighten
@@ -22,6 +20,7 @@ from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds, derived_id
 from tourniquet.pathology.catalogue import Catalogue, Indication, load_catalogue
 from tourniquet.record.journal import Writer
+from tourniquet.record.tables import fetch_all
 
 DEFAULT_INDICATION = "SYMP"  # mixed tests of no known reason are a new symptom; proposed
 _OPEN = ("waiting", "booked")
@@ -214,17 +213,14 @@ def _find_open(journal: Writer, order: Order) -> tuple[str, NeedTerms] | None:
 
 def _has_needs(requisition: str) -> bool:
     """Asked once an order: plain SQL, because building the query would cost more than it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM diary_need WHERE requisition = %s LIMIT 1", [requisition])
-        return cursor.fetchone() is not None
+    sql = "SELECT 1 FROM diary_need WHERE requisition = %s LIMIT 1"
+    return bool(fetch_all(sql, (requisition,)))
 
 
 def _zone_of(*organisations: str) -> str:
     """The zone of the first of these organisations that has one."""
-    with connection.cursor() as cursor:
-        for code in filter(None, organisations):
-            cursor.execute("SELECT zone FROM directory_organisation WHERE code = %s", [code])
-            row = cursor.fetchone()
-            if row and row[0]:
-                return str(row[0])
+    for code in filter(None, organisations):
+        rows = fetch_all("SELECT zone FROM directory_organisation WHERE code = %s", (code,))
+        if rows and rows[0][0]:
+            return str(rows[0][0])
     return ""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from django.db import connection
-
 from tourniquet.diary.entries import NeedCollected
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Writer
+from tourniquet.record.tables import fetch_all
 
 UNGATED_ALARM = "ungated collection"
 _RANDOM_IDS = RandomIds()
@@ -75,15 +74,13 @@ def record_collection(
 
 def _find_need(patient_id: str, requisition: str) -> tuple[str, str, str | None] | None:
     """Id, status and appointment of the open need; plain SQL, asked once a message."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, status, appointment_id FROM diary_need WHERE requisition = %s"
-            " AND patient_id = %s AND status IN ('waiting', 'booked', 'emergency')"
-            " ORDER BY opened_at, id LIMIT 1",
-            [requisition, patient_id],
-        )
-        row = cursor.fetchone()
-    return (row[0], row[1], row[2]) if row else None
+    rows = fetch_all(
+        "SELECT id, status, appointment_id FROM diary_need WHERE requisition = %s"
+        " AND patient_id = %s AND status IN ('waiting', 'booked', 'emergency')"
+        " ORDER BY opened_at, id LIMIT 1",
+        (requisition, patient_id),
+    )
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
 def _find_gate(need: str, appointment: str | None, day: date) -> str | None:
@@ -91,14 +88,12 @@ def _find_gate(need: str, appointment: str | None, day: date) -> str | None:
 
     The message may come after the day was closed: the visit was gated all the same.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT appointment_id FROM diary_gatereservation WHERE need_id = %s"
-            " AND ((appointment_id = %s AND status = 'reserved')"
-            " OR (day = %s AND status IN ('reserved', 'released')))"
-            " ORDER BY CASE WHEN status = 'reserved' AND appointment_id = %s THEN 0 ELSE 1 END,"
-            " position DESC LIMIT 1",
-            [need, appointment or "", day.isoformat(), appointment or ""],
-        )
-        row = cursor.fetchone()
-    return str(row[0]) if row else None
+    rows = fetch_all(
+        "SELECT appointment_id FROM diary_gatereservation WHERE need_id = %s"
+        " AND ((appointment_id = %s AND status = 'reserved')"
+        " OR (day = %s AND status IN ('reserved', 'released')))"
+        " ORDER BY CASE WHEN status = 'reserved' AND appointment_id = %s THEN 0 ELSE 1 END,"
+        " position DESC LIMIT 1",
+        (need, appointment or "", day.isoformat(), appointment or ""),
+    )
+    return str(rows[0][0]) if rows else None

@@ -21,7 +21,7 @@ from datetime import date
 from tourniquet.kernel.errors import SenderError
 from tourniquet.kernel.identifiers import NhsNumber
 from tourniquet.patients.rules import NHS, SentIdentifier, family_key
-from tourniquet.wire.hl7v2 import Repetition, Segment
+from tourniquet.wire.hl7v2 import Delimiters, Repetition, Segment
 from tourniquet.wire.hl7v2_time import PartialDate, Precision, parse_date
 
 _NHS_AUTHORITIES = frozenset({"NHS", "NHSNMBR", "NHSNBR", "NHSNO"})
@@ -32,6 +32,7 @@ _PRACTICE = re.compile(r"[A-Z][0-9]{5}\Z")
 _SEXES = frozenset({"F", "M", "O", "U", "A", "N"})
 _SEX_WORDS = {"FEMALE": "F", "MALE": "M", "1": "M", "2": "F", "0": "U", "9": "U"}
 IDENTIFIERS_MAX = 50
+READ_LATELY_MOST = 4_096  # people; some 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,20 @@ def fit(text: str, longest: int, where: str) -> str:
 def read_person(pid: Segment, pd1: Segment | None = None, *, facility: str) -> PersonDraft:
     """Read PID and PD1. `facility` is the sending facility, whose numbers need no authority.
 
+    Feeds name the same person many times on end, in the same words: what was read lately is kept.
+
     Raises: SenderError for values that are too long.
     """
+    key = (facility, pid.key(), pd1.key() if pd1 is not None else None)
+    found = _read_lately.get(key)
+    if found is None:
+        if len(_read_lately) >= READ_LATELY_MOST:
+            _read_lately.clear()
+        found = _read_lately[key] = _read_person(pid, pd1, facility)
+    return found
+
+
+def _read_person(pid: Segment, pd1: Segment | None, facility: str) -> PersonDraft:
     name = _best_name(pid)
     born, birth_text = _read_day(pid.value(7))
     dead = pid.value(30).strip().upper()
@@ -117,6 +130,8 @@ def read_person(pid: Segment, pd1: Segment | None = None, *, facility: str) -> P
     )
 
 
+_Key = tuple[str, tuple[str, Delimiters, str], tuple[str, Delimiters, str] | None]
+_read_lately: dict[_Key, PersonDraft] = {}
 _NULLABLE = ((11, "address"), (13, "phone"), (29, "died_on"), (30, "died_on"), (15, "language"))
 
 

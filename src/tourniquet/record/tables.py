@@ -7,12 +7,14 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = Sequence[Any]
 Converter = Callable[[Any], Any]
@@ -36,24 +38,27 @@ def _sqlite_instant(value: datetime) -> str:
     return str(value.replace(tzinfo=None))
 
 
+Converters = tuple[tuple[int, Converter], ...]
+
+
 @lru_cache(maxsize=512)
 def _columns(
     model: type[models.Model], names: tuple[str, ...], vendor: str
-) -> tuple[str, str, str, tuple[tuple[int, Converter], ...]]:
+) -> tuple[str, tuple[str, ...], Converters]:
+    """The table, the columns, both quoted, and which values must be converted."""
     quote = connection.ops.quote_name
     by_name = {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 (Django's documented API)
     fields = [by_name[name] for name in names]
-    columns = ", ".join(quote(field.column or "") for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
     converters = tuple(
         (index, converter)
         for index, field in enumerate(fields)
         if (converter := _field_converter(field, vendor)) is not None
     )
-    return quote(model._meta.db_table), columns, marks, converters  # noqa: SLF001
+    table = quote(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
+    return table, tuple(quote(field.column or "") for field in fields), converters
 
 
-def _converted(rows: Iterable[Row], converters: tuple[tuple[int, Converter], ...]) -> list[Row]:
+def _converted(rows: Iterable[Row], converters: Converters) -> list[Row]:
     if not converters:
         return list(rows)
     out: list[Row] = []
@@ -65,18 +70,79 @@ def _converted(rows: Iterable[Row], converters: tuple[tuple[int, Converter], ...
     return out
 
 
+def _mark(vendor: str) -> str:
+    """How the driver marks a value in a statement."""
+    return "?" if vendor == "sqlite" else "%s"
+
+
 def _run(sql: str, rows: list[Row]) -> None:
-    with connection.cursor() as cursor:
+    """Run a statement in the driver's own marks for each row.
+
+    On SQLite straight through the driver: Django's cursor would look at every statement anew.
+    """
+    if not rows:
+        return
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "sqlite":
+        with _driver(database) as driver:
+            driver.executemany(sql, rows)
+        return
+    with database.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(sql, rows[0])
-        elif rows:
+        else:
             cursor.executemany(sql, rows)
+
+
+@contextmanager
+def _driver(database: BaseDatabaseWrapper) -> Iterator[Any]:
+    """SQLite's own connection, with Django's checks and its names for errors."""
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        yield database.connection
+
+
+def fetch_all(sql: str, values: Sequence[Any]) -> list[Any]:
+    """The rows of a plain statement, whose marks are `%s` and which holds no other per cent sign.
+
+    For what is asked once a message: building a query would cost more than answering it.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "sqlite":
+        with _driver(database) as driver:
+            found: list[Any] = driver.execute(_in_sqlite_marks(sql), values).fetchall()
+            return found
+    with database.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+
+
+@lru_cache(maxsize=4096)
+def _in_sqlite_marks(sql: str) -> str:
+    return sql.replace("%s", "?")
+
+
+@lru_cache(maxsize=512)
+def _inserting(
+    model: type[models.Model], names: tuple[str, ...], key: tuple[str, ...] | None, vendor: str
+) -> tuple[str, Converters]:
+    """Insert; with a key, overwrite the row that has the same."""
+    table, columns, converters = _columns(model, names, vendor)
+    marks = ", ".join([_mark(vendor)] * len(columns))
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 (names come from models)
+    if key is not None:
+        _, keys, _ = _columns(model, key, vendor)
+        sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in keys)
+        action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
+        sql += f" ON CONFLICT ({', '.join(keys)}) {action}"
+    return sql, converters
 
 
 def insert_rows(model: type[models.Model], names: tuple[str, ...], rows: Iterable[Row]) -> None:
     """Insert rows; a row that exists already is an error of the database's."""
-    table, columns, marks, converters = _columns(model, names, connection.vendor)
-    _run(f"INSERT INTO {table} ({columns}) VALUES ({marks})", _converted(rows, converters))  # noqa: S608 (names come from models)
+    sql, converters = _inserting(model, names, None, connection.vendor)
+    _run(sql, _converted(rows, converters))
 
 
 def put_rows(
@@ -87,15 +153,19 @@ def put_rows(
     key: tuple[str, ...],
 ) -> None:
     """Insert rows, or overwrite the named columns of the row with the same key."""
-    table, columns, marks, converters = _columns(model, names, connection.vendor)
-    quote = connection.ops.quote_name
-    keys = ", ".join(quote(name) for name in key)
-    sets = ", ".join(f"{quote(n)} = excluded.{quote(n)}" for n in names if n not in key)
-    action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
-    _run(
-        f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({keys}) {action}",  # noqa: S608 (names come from models)
-        _converted(rows, converters),
-    )
+    sql, converters = _inserting(model, names, key, connection.vendor)
+    _run(sql, _converted(rows, converters))
+
+
+@lru_cache(maxsize=512)
+def _updating(
+    model: type[models.Model], names: tuple[str, ...], key: tuple[str, ...], vendor: str
+) -> tuple[str, Converters]:
+    table, columns, converters = _columns(model, (*names, *key), vendor)
+    mark = _mark(vendor)
+    sets = ", ".join(f"{name} = {mark}" for name in columns[: len(names)])
+    where = " AND ".join(f"{name} = {mark}" for name in columns[len(names) :])
+    return f"UPDATE {table} SET {sets} WHERE {where}", converters  # noqa: S608 (names come from models)
 
 
 def update_rows(
@@ -106,11 +176,8 @@ def update_rows(
     key: tuple[str, ...],
 ) -> None:
     """Set the named columns of the rows with these keys. Each row: the values, then the key."""
-    quote = connection.ops.quote_name
-    table, _, _, converters = _columns(model, (*names, *key), connection.vendor)
-    sets = ", ".join(f"{quote(name)} = %s" for name in names)
-    where = " AND ".join(f"{quote(name)} = %s" for name in key)
-    _run(f"UPDATE {table} SET {sets} WHERE {where}", _converted(rows, converters))  # noqa: S608 (names come from models)
+    sql, converters = _updating(model, names, key, connection.vendor)
+    _run(sql, _converted(rows, converters))
 
 
 IN_MOST = 900  # SQLite may have been built to take no more than 999 values in one statement
@@ -124,16 +191,21 @@ def _in_utc(value: datetime | None) -> datetime | None:
 @lru_cache(maxsize=512)
 def _reading(
     model: type[models.Model], names: tuple[str, ...], column: str, vendor: str
-) -> tuple[str, tuple[tuple[int, Converter], ...]]:
-    table, columns, _, _ = _columns(model, names, vendor)
-    _, where, _, _ = _columns(model, (column,), vendor)
+) -> tuple[str, Converters]:
+    table, columns, _ = _columns(model, names, vendor)
+    _, (where,), _ = _columns(model, (column,), vendor)
     by_name = {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 (Django's documented API)
-    converters: tuple[tuple[int, Converter], ...] = tuple(
+    converters: Converters = tuple(
         (index, _in_utc)
         for index, name in enumerate(names)
         if vendor == "sqlite" and isinstance(by_name[name], models.DateTimeField)
     )
-    return f"SELECT {columns} FROM {table} WHERE {where} IN ", converters  # noqa: S608 (names come from models)
+    return f"SELECT {', '.join(columns)} FROM {table} WHERE {where} IN ", converters  # noqa: S608 (names come from models)
+
+
+@lru_cache(maxsize=2048)
+def _list_of_marks(count: int) -> str:
+    return f"({', '.join(['%s'] * count)})"
 
 
 def select_in(
@@ -153,11 +225,9 @@ def select_in(
     out: list[Row] = []
     for start in range(0, len(wanted), IN_MOST):
         part = wanted[start : start + IN_MOST]
-        statement = f"{sql}({', '.join(['%s'] * len(part))})"
+        statement = sql + _list_of_marks(len(part))
         if also is not None:
             statement += f" AND {connection.ops.quote_name(also[0])} = %s"
             part = [*part, also[1]]
-        with connection.cursor() as cursor:
-            cursor.execute(statement, part)
-            out += cursor.fetchall()
+        out += fetch_all(statement, part)
     return _converted(out, converters)

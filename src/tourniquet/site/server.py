@@ -24,12 +24,14 @@ from pathlib import Path
 from typing import IO
 
 import uvicorn
+from django.db import connection
 
 from tourniquet.edge.log import log_event
 from tourniquet.edge.mllp import Limits, Listener, tls_from_settings
 from tourniquet.edge.worker import Worker
 from tourniquet.flows.receive_messages import receive_group
 from tourniquet.kernel.errors import OperatorError
+from tourniquet.record.checkpoints import Checkpointer
 from tourniquet.record.home import clock
 from tourniquet.site.threads import ThreadedApplication
 
@@ -135,6 +137,7 @@ async def serve(
     worker = Worker(clock=clock)
     if daily_work:
         worker.start()
+    checkpointer = _start_checkpointer()
     stopped = loop.create_task(stop.wait())
     await asyncio.wait([http_task, stopped], return_when=asyncio.FIRST_COMPLETED)
     # 4. Stop.
@@ -143,7 +146,18 @@ async def serve(
     worker.stop()
     await asyncio.gather(listener.stop(), http_task)
     application.close()
+    if checkpointer is not None:
+        checkpointer.stop()
     log_event("serve.stopped")
+
+
+def _start_checkpointer() -> Checkpointer | None:
+    """Copies beside the writers, where the database is SQLite's."""
+    if connection.vendor != "sqlite":
+        return None
+    checkpointer = Checkpointer(str(connection.settings_dict["NAME"]))
+    checkpointer.start()
+    return checkpointer
 
 
 def _http_config(application: ThreadedApplication) -> uvicorn.Config:

@@ -60,6 +60,10 @@ class Segment:
         """This segment, or a field of it, as an error names it."""
         return place(self.name, self.ordinal, field)
 
+    def key(self) -> tuple[str, Delimiters, str]:
+        """Equal for segments that read alike."""
+        return self.line, self._reading.delimiters, self._reading.encoding
+
     def raw(self, field: int) -> str:
         """The field as sent: all repetitions, delimiters and escapes in it."""
         fields = self._fields or self._split()
