@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -37,6 +38,12 @@ def message(control_id: str) -> MessageApplied:
         code="AA",
         raw=b"MSH|",
     )
+
+
+def _add_another() -> None:
+    found = Organisation.objects.get(code="X00004")
+    found.code = "X00005"
+    found.save(force_insert=True)
 
 
 def test_positions_count_from_one_without_gaps(database: Database) -> None:
@@ -166,6 +173,27 @@ def test_tables_that_differ_are_named(databases: Databases, database: Database) 
     Organisation.objects.update(name="written past the journal")
     differing = replay_into_new(databases, database)
     assert [comparison.table for comparison in differing] == ["directory.Organisation"]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "place"),
+    [
+        (lambda: Organisation.objects.filter(code="X00002").update(name="other"), "row 3"),
+        (lambda: Organisation.objects.filter(code="X00002").delete(), "row 3"),
+        (lambda: Organisation.objects.filter(code="X00004").delete(), "row 5"),
+        (_add_another, "row 6"),
+    ],
+    ids=["changed", "missing within", "missing at the end", "one too many"],
+)
+def test_the_first_row_that_differs_is_named(
+    databases: Databases, database: Database, tamper: Callable[[], object], place: str
+) -> None:
+    with writing(ACT) as journal:
+        for number in range(5):
+            journal.append(practice(number))
+    tamper()
+    [found] = replay_into_new(databases, database)
+    assert (found.table, found.first_difference) == ("directory.Organisation", place)
 
 
 def test_batches_beyond_the_flush_limit_are_whole(

@@ -41,15 +41,16 @@ class Geography:
         Laboratories that do few disciplines come first (`breadth`, by laboratory), so that those
         that do what nobody else does keep room for it; then the nearest.
         """
-        limit = stability_hours - COURIER_MARGIN_HOURS
-        width = dict(breadth)
         pairs = (
-            (clinic, self._in_time(clinic, limit, width))
+            (clinic, self._in_time(clinic, stability_hours, breadth))
             for clinic in self._clinics_near(zone, travel_km)
         )
         return tuple(pair for pair in pairs if pair[1])
 
-    def _in_time(self, clinic: str, limit: Number, width: dict[str, int]) -> tuple[str, ...]:
+    @lru_cache(maxsize=65536)  # noqa: B019 (as above)
+    def _in_time(self, clinic: str, stability_hours: Number, breadth: Breadth) -> tuple[str, ...]:
+        limit = stability_hours - COURIER_MARGIN_HOURS
+        width = dict(breadth)
         routes = [(hours, lab) for hours, lab in self._couriers[clinic] if hours <= limit]
         return tuple(lab for _, lab in sorted(routes, key=lambda route: (width[route[1]], route)))
 
