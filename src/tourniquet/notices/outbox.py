@@ -41,15 +41,20 @@ class Outgoing:
 
 def path_of(folder: Path, notice: str, channel: str) -> Path:
     """Where the file of a notice lies."""
+    return folder / _name(notice, channel)
+
+
+def _name(notice: str, channel: str) -> str:
     suffix = "html" if channel == LETTER else "json"
-    return folder / FOLDERS[channel] / f"{notice}.{suffix}"
+    return f"{FOLDERS[channel]}/{notice}.{suffix}"
 
 
 def write_outbox(folder: Path, outgoing: Iterable[Outgoing], *, again: bool = False) -> int:
     """Write the files that are missing; how many. `again` writes those that are there, too."""
     written = 0
+    outbox = str(folder)
     for one in outgoing:
-        path = str(path_of(folder, one.notice, one.channel))
+        path = f"{outbox}/{_name(one.notice, one.channel)}"
         if not again and os.path.exists(path):  # noqa: PTH110 (thousands a morning: no Path for each step)
             continue
         if not written:

@@ -21,7 +21,7 @@ from datetime import date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from tourniquet.kernel.clock import LONDON
 from tourniquet.kernel.errors import UserError
@@ -148,21 +148,15 @@ def render_letter_of(kind: str, text: str, to: LetterTo, *, exercise: bool) -> s
 def _letter_page(kind: str, parts: tuple[str, ...], to: LetterTo, *, exercise: bool) -> str:
     limits = LETTER_LIMITS
     greeting, *body = parts
-    return (
-        _environment(escape=True)
-        .get_template("notices/letter.html")
-        .render(
-            heading=HEADINGS[kind],
-            greeting=greeting,
-            paragraphs=body,
-            name=clean(to.name, limits.name) or "The patient",
-            address_lines=[
-                clean(line, limits.address) for line in to.address_lines if line.strip()
-            ],
-            written_on=long_date(to.written_on),
-            reference=clean(to.reference, limits.name),
-            exercise=exercise,
-        )
+    return _template("notices/letter.html", escape=True).render(
+        heading=HEADINGS[kind],
+        greeting=greeting,
+        paragraphs=body,
+        name=clean(to.name, limits.name) or "The patient",
+        address_lines=[clean(line, limits.address) for line in to.address_lines if line.strip()],
+        written_on=long_date(to.written_on),
+        reference=clean(to.reference, limits.name),
+        exercise=exercise,
     )
 
 
@@ -173,7 +167,7 @@ def paragraphs(facts: NoticeFacts, limits: Limits = TEXT_LIMITS) -> tuple[str, .
     for name in _NEEDS[facts.kind]:
         if not getattr(facts, name):
             raise UserError("A notice lacks a fact.", where=f"{facts.kind}.{name}")
-    template = _environment(escape=False).get_template(f"notices/{facts.kind}.txt")
+    template = _template(f"notices/{facts.kind}.txt", escape=False)
     text = template.render(_values(facts, limits))
     return tuple(" ".join(part.split()) for part in text.split("\n\n") if part.strip())
 
@@ -218,6 +212,11 @@ def _values(facts: NoticeFacts, limits: Limits) -> dict[str, str]:
 def _sentence(text: str) -> str:
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?" else f"{text}."
+
+
+@cache
+def _template(name: str, *, escape: bool) -> Template:
+    return _environment(escape=escape).get_template(name)
 
 
 @cache
