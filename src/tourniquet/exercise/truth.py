@@ -110,8 +110,8 @@ class Truth:
         )
         return np.asarray(uniform(self.seed, "attendance", numbers, day) >= rate)
 
-    def message_fails(self, channel: str, person: int, ordinal: int) -> bool:
-        """Whether a person's notice of that ordinal (from 0) fails on a channel."""
+    def messages_fail(self, channel: str, messages: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these messages, each known by a number of its own, fail on a channel."""
         terms = self.scenario.channels
         rate = {
             "text": terms.text_failure,
@@ -120,7 +120,7 @@ class Truth:
             "email": terms.email_failure,
         }[channel]
         place = CHANNELS.index(channel)
-        return bool(uniform(self.seed, "messages", person, ordinal, place) < rate)
+        return np.asarray(uniform(self.seed, "messages", messages, 0, place) < rate)
 
     def results(self, number: int, reason: Indication, age_years: int) -> tuple[ResultValue, ...]:
         """Result lines of a need's tests, in the tests' order."""
