@@ -100,6 +100,7 @@ def _follow_and_compare(home: Path, database_url: str, line: Connection) -> bool
 
     from tourniquet.record import database
     from tourniquet.record.replay import SOURCE, compare_tables, replay
+    from tourniquet.site.memory import settle_memory
     from tourniquet.site.settings import database as describe
 
     with TemporaryDirectory(prefix="tourniquet-replay-") as folder:
@@ -107,6 +108,7 @@ def _follow_and_compare(home: Path, database_url: str, line: Connection) -> bool
         database.point("default", _passing(describe("", Path(folder))))
         try:
             call_command("migrate", verbosity=0, interactive=False)
+            settle_memory()
             finish = False
             while not finish:
                 finish = line.poll(LOOK_AGAIN_SECONDS) and line.recv() == FINISH

@@ -33,6 +33,7 @@ from tourniquet.flows.receive_messages import receive_group
 from tourniquet.kernel.errors import OperatorError
 from tourniquet.record.checkpoints import Checkpointer
 from tourniquet.record.home import clock
+from tourniquet.site.memory import settle_memory
 from tourniquet.site.threads import ThreadedApplication
 
 LOCK_FILE = "serve.lock"
@@ -131,6 +132,7 @@ async def serve(
     http_task = loop.create_task(http.serve(sockets=[http_socket]))
     answers = loop.create_task(http.answers.wait())
     await asyncio.wait([http_task, answers], return_when=asyncio.FIRST_COMPLETED)
+    settle_memory()
     # 2. Ready.
     on_ready(Addresses(addresses.host, http_socket.getsockname()[1], mllp_port))
     # 3. Serve.
