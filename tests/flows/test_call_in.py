@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 from tests.flows.test_diary_stories import assert_sound
 from tests.support.database import Database, Databases
+from tests.support.golden_diary import plan_and_adopt
 from tests.support.replaying import assert_replay_equal
 from tests.support.small_region import SmallRegion, set_up
+from tourniquet.diary.entries import AppointmentBooked
 from tourniquet.diary.models import Appointment, LaboratoryDay, Need
 from tourniquet.diary.rules import parse_tubes
 from tourniquet.flows.book_needs import book_needs
-from tourniquet.flows.call_in import REASON, call_in
+from tourniquet.flows.call_in import REASON, REASON_SOON, call_in
 from tourniquet.flows.daily_work import morning
+from tourniquet.flows.keep_waiting import keep_waiting
 from tourniquet.flows.open_gate import open_gate
+from tourniquet.flows.outlook import read_shortage
 from tourniquet.flows.tell_people import tell_people
 from tourniquet.notices.models import Notice
+from tourniquet.record.journal import writing
 from tourniquet.record.models import JournalEntry
+from tourniquet.triage.calling import QUICK_QUEUE_DAYS
 
 
 def _attacked(*, seats: int = 12) -> SmallRegion:
@@ -147,7 +153,7 @@ def test_who_is_booked_later_than_is_safe_comes_earlier_and_others_keep_their_da
     region = _attacked()
     late, safe = _waiting(region, 1, "2WW")[0], _waiting(region, 1, "VITD")[0]
     region.capacity(4, days=60, first=14)
-    days = _book_later(region)
+    days = _book_later(region, late, safe)
     late_need, safe_need = Need.objects.get(pk=late), Need.objects.get(pk=safe)
     assert days[late] > late_need.safe_until
     assert days[safe] <= safe_need.safe_until
@@ -163,12 +169,85 @@ def test_who_is_booked_later_than_is_safe_comes_earlier_and_others_keep_their_da
     assert_replay_equal(databases, database)
 
 
-def _book_later(region: SmallRegion) -> dict[str, date]:
-    """Put a plan into effect; the day of each need."""
-    from tests.flows.test_diary_stories import _adopt
+def _book_later(region: SmallRegion, *needs: str) -> dict[str, date]:
+    """Book them in two weeks, as before the attack; the day of each."""
+    day = region.today + timedelta(days=14)
+    with writing(region.act()) as journal:
+        for need in needs:
+            journal.append(
+                AppointmentBooked(
+                    appointment=f"A-{need}",
+                    need=need,
+                    clinic="CLIN1",
+                    day=day,
+                    at=time(8, 15 * (1 + needs.index(need))),
+                    laboratory="LAB1",
+                    reason="test",
+                ),
+                subject=Need.objects.get(pk=need).patient_id,
+            )
+    return dict.fromkeys(needs, day)
 
-    _adopt(region)
-    return dict(Appointment.objects.filter(status="booked").values_list("need_id", "day"))
+
+def test_while_capacity_is_short_nobody_who_can_be_called_is_booked_ahead(
+    database: Database, databases: Databases
+) -> None:
+    region = _attacked()
+    region.capacity(1, days=60, first=1)
+    symptoms = _waiting(region, 6, "SYMP")
+    cancer = _waiting(region, 6, "2WW")
+    region.go_to(7)
+    done = morning(region.now)
+    shortage = read_shortage(region.now)
+    assert shortage.is_short
+    assert shortage.queues["haematology"] > QUICK_QUEUE_DAYS
+    assert set(Appointment.objects.values_list("day", flat=True)) == {region.today}
+    # the urgent have the two tubes of each discipline; the others hear by when
+    assert set(Appointment.objects.values_list("need_id", flat=True)) < set(cancer)
+    assert done.called.called == Appointment.objects.count() == 2
+    for need in Need.objects.filter(pk__in=[*symptoms, *cancer], status="waiting"):
+        assert need.reason.startswith("called in")
+        assert need.review_on is not None
+        assert region.today < need.review_on <= region.today + timedelta(days=14)
+    # and the plan gives no date that the next forecast would break
+    plan_and_adopt(region)
+    assert set(Appointment.objects.values_list("day", flat=True)) == {region.today}
+    # nobody hears the same again before the day that was promised
+    before = JournalEntry.objects.filter(kind="need.deferred").count()
+    assert keep_waiting(now=region.now, ids=region.ids) == 0
+    assert JournalEntry.objects.filter(kind="need.deferred").count() == before
+    assert_sound()
+    assert_replay_equal(databases, database)
+
+
+def test_whose_turn_it_is_and_who_cannot_be_told_in_time_comes_on_a_next_day(
+    database: Database,
+) -> None:
+    region = _attacked()
+    without_phone = _waiting(region, 1, "SYMP", phone="")
+    region.go_to(1)
+    with_phone = _waiting(region, 20, "SYMP")
+    region.go_to(14)
+    region.capacity(1, days=60)
+    morning(region.now)
+    written = Appointment.objects.get(need_id=without_phone[0])
+    assert region.today < written.day <= region.today + timedelta(days=2)
+    assert written.reason == REASON_SOON
+    today = Appointment.objects.filter(day=region.today)
+    assert set(today.values_list("need_id", flat=True)) < set(with_phone)
+    assert max(_used_today(region).values()) == 1, "another had today's place"
+
+
+def test_when_capacity_is_back_people_are_booked_ahead_again(database: Database) -> None:
+    region = _attacked()
+    region.go_to(1)
+    needs = _waiting(region, 40, "SYMP")
+    region.go_to(14)
+    region.capacity(9, days=60)
+    assert not read_shortage(region.now).is_short
+    morning(region.now)
+    assert Appointment.objects.filter(need_id__in=needs, status="booked").count() == 40
+    assert Appointment.objects.filter(day__gt=region.today).exists()
 
 
 def test_the_mornings_work_calls_people_in(database: Database) -> None:

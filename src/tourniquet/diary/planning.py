@@ -25,7 +25,7 @@ from tourniquet.diary.models import (
     Session,
     Zone,
 )
-from tourniquet.diary.rows import Arrivals, ComerRow, NeedRow, Places
+from tourniquet.diary.rows import Arrivals, ComerRow, NeedRow, OpenNeeds, Places
 from tourniquet.diary.rules import Hours, Left, parse_tubes
 
 IDS_AT_ONCE = 500  # SQLite takes a bounded number of parameters in one statement
@@ -206,6 +206,20 @@ def read_urgent_arrivals(since: datetime) -> list[Arrivals]:
         .values_list("priority", "tubes", "found")
     )
     return [Arrivals(*row) for row in rows]
+
+
+def count_open_needs(today: date, *, priorities: tuple[str, ...]) -> list[OpenNeeds]:
+    """Needs of these priorities that wait or are booked, counted by tubes and safe day."""
+    rows = (
+        Need.objects.filter(
+            status__in=("waiting", "booked"), priority__in=priorities, released__lte=today
+        )
+        .values("priority", "tubes", "safe_until")
+        .annotate(found=Count("id"))
+        .order_by("priority", "tubes", "safe_until")
+        .values_list("priority", "tubes", "safe_until", "found")
+    )
+    return [OpenNeeds(*row) for row in rows]
 
 
 def read_comers(day: date) -> list[ComerRow]:

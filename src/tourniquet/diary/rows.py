@@ -64,6 +64,15 @@ class Arrivals(NamedTuple):
     needs: int
 
 
+class OpenNeeds(NamedTuple):
+    """Needs that wait or are booked: priority, tubes, safe day, how many."""
+
+    priority: str
+    tubes: str
+    safe_until: date
+    needs: int
+
+
 class ComerRow(NamedTuple):
     """An appointment of a day that has not come to the gate."""
 

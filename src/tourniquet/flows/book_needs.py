@@ -2,6 +2,8 @@
 
 1. Take who waits and is looked at today (new, urgent, to be reviewed, and the longest waiting of
    the others), and bookings of the next days that no longer fit what the laboratories can take.
+   While capacity is short only P1, and P2 for whom hardly anybody waits, are booked ahead; the
+   others are called in when their turn comes (`call_in`), or hear by when (`keep_waiting`).
 2. Place the urgent ones, each on the earliest day with room. Where one would be late, less urgent
    bookings of the next days give way, if that helps the urgent.
 3. Place the others with what is left, less the reserve for the urgent still to come. Where all are
@@ -52,14 +54,8 @@ from tourniquet.flows.moving import (
     is_emergency,
     route_hours,
 )
-from tourniquet.flows.propose_plan import (
-    Line,
-    draw_line,
-    forecast_capacity,
-    let_wait,
-    split_patient,
-    urgent_rate,
-)
+from tourniquet.flows.outlook import Shortage, forecast_capacity, read_shortage, urgent_rate
+from tourniquet.flows.propose_plan import Line, draw_line, let_wait, split_patient, wait_turn
 from tourniquet.flows.set_up_region import batches
 from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import service_day
@@ -134,21 +130,33 @@ def book_needs(
     today = service_day(now)
     window = Window(today, BOOK_AHEAD_DAYS)
     # 1. Who is looked at.
-    waiting = read_needs_to_book(today, window.last_day, filling=FILLING)
+    shortage = read_shortage(now)
+    waiting = [
+        row
+        for row in read_needs_to_book(
+            today, window.last_day, filling=0 if shortage.is_short else FILLING
+        )
+        if not shortage.calls_in(row.priority, parse_tubes(row.tubes))
+    ]
     state = _read_state(window, today)
     misfits = _find_misfits(state)
     state.take_out(misfits)  # those left for later hold no tubes against the urgent, either
     if only_urgent:
         misfits = [row for row in misfits if row.priority in URGENT]
     if find_running() is not None:
-        misfits += _booked_late(state, {row.id for row in misfits})
-    rows = sorted([*waiting, *misfits], key=lambda row: row.id)
-    if not rows:
+        misfits += _booked_late(state, {row.id for row in misfits}, shortage)
+    lines = _let_go(misfits, shortage, window, today=today)
+    let_go = {line.row.id for line in lines}
+    rows = sorted(
+        [*waiting, *(row for row in misfits if row.id not in let_go)], key=lambda row: row.id
+    )
+    if not rows and not lines:
         return Booking(0, 0, 0, 0, 0)
     # 2. and 3. Plan.
     urgent = [row for row in rows if row.priority in URGENT]
     others = [row for row in rows if row.priority not in URGENT and not only_urgent]
-    lines = _plan_urgent(state, urgent) if urgent else []
+    if urgent:
+        lines += _plan_urgent(state, urgent)
     if others:
         reserved = state.left(hold_back(state.capacity, urgent_rate(now)))
         planned = {line.row.id for line in lines}
@@ -211,15 +219,32 @@ def _find_misfits(state: _State) -> list[NeedRow]:
     return found
 
 
-def _booked_late(state: _State, known: set[str]) -> list[NeedRow]:
-    """Urgent needs booked later than is safe: each morning an earlier day is looked for."""
+def _let_go(
+    rows: Sequence[NeedRow], shortage: Shortage, window: Window, *, today: date
+) -> list[Line]:
+    """Bookings that do not fit: who is called in when the turn comes gets no other date now."""
+    return [
+        draw_line(row, wait_turn(row, shortage, window), window, today=today)
+        for row in rows
+        if shortage.calls_in(row.priority, parse_tubes(row.tubes))
+    ]
+
+
+def _booked_late(state: _State, known: set[str], shortage: Shortage) -> list[NeedRow]:
+    """Urgent needs booked later than is safe: each morning an earlier day is looked for.
+
+    Who is called in when the turn comes keeps the later booking until then.
+    """
     rows = read_booked(
         state.today + timedelta(days=1), state.window.last_day, priorities=tuple(sorted(URGENT))
     )
     late = [
         row
         for row in rows
-        if row.id not in known and row.day is not None and row.day > row.safe_until
+        if row.id not in known
+        and row.day is not None
+        and row.day > row.safe_until
+        and not shortage.calls_in(row.priority, parse_tubes(row.tubes))
     ]
     state.take_out(late)
     return late

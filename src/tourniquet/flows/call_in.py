@@ -5,64 +5,69 @@ when the laboratories have confirmed would be lost by noon.
 
 1. Only while an incident runs: otherwise nobody is asked at short notice.
 2. Count what is left of today: confirmed tubes and seats, less what the gate has reserved.
-3. Take who waits, or is booked later than is safe, and could be told within the hour.
-4. In turn of the harm that waiting on would do, place each where clinic, courier and laboratory
-   still fit today.
-5. Put it into effect as any booking; the gate and the notices follow.
+3. Take who waits, or is booked later than is safe.
+4. In turn (`triage/calling.py`), place each where clinic, courier and laboratory still fit today.
+5. While capacity is short, whose turn it is and who cannot be told within the hour is booked for
+   the next days; in other times they are booked ahead with the others (`book_needs`).
+6. Put it into effect as any booking; the gate and the notices follow.
 
 Invariants:
 - Nobody waits longer by it: who is booked later comes earlier; a visit missed goes back to
   waiting, with a review day.
-- Nobody who can wait is asked who must be told by letter or by the practice; the urgent are
-  phoned.
+- Nobody who can wait is asked for today who must be told by letter or by the practice; the urgent
+  are phoned.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from tourniquet.diary.models import Appointment, Need
 from tourniquet.diary.planning import (
     read_booked,
+    read_capacity,
     read_left,
     read_needs,
     read_places,
     read_sessions,
     read_taken_seats,
+    read_used_tubes,
 )
 from tourniquet.diary.rows import NeedRow, Places
-from tourniquet.diary.rules import URGENT, parse_tubes
+from tourniquet.diary.rules import Tubes, parse_tubes
 from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
 from tourniquet.flows.moving import LINES_AT_ONCE, Moving, PlannedLine, apply_lines, route_hours
+from tourniquet.flows.outlook import read_shortage
+from tourniquet.flows.reaching import find_reachable
 from tourniquet.flows.set_up_region import batches
 from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
-from tourniquet.notices.rendering import BOOKED
-from tourniquet.notices.rules import TEXT, Recipient, choose_channel
-from tourniquet.patients.models import Patient
 from tourniquet.record.journal import Act, writing
 from tourniquet.triage.building import Window, build_problem, count_seats
 from tourniquet.triage.calling import Waiting, in_turn, measure_scarcity
 from tourniquet.triage.first_fit import FirstFit
+from tourniquet.triage.problem import Seats
 
 REASON = "a laboratory has room today"
-CANDIDATES_A_TUBE = 3  # how many of those waiting are weighed for each tube left
-CANDIDATES_LEAST = 300
-CANDIDATES_MOST = 20_000
-PATIENTS_AT_ONCE = 500
+REASON_SOON = "the turn came; a word in time needs a day or two"
+SOON_DAYS = 7  # how far ahead those are booked whose turn came and whom no text reaches; proposed
+CANDIDATES_A_PLACE = 2  # how many of those with the same tubes are weighed for each place left
+CANDIDATES_LEAST = 30
+NO_TUBES_ROOM = 100  # a paper form takes a seat and no tube
 _FIELDS = (
     "id",
+    "priority",
     "due",
     "safe_until",
     "harm_per_day",
     "escalates_on",
     "escalated_harm_per_day",
-    "tubes",
 )
+Queues = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -88,28 +93,88 @@ def call_in(
         return Called(0, 0)
     places = read_places()
     # 3. Who could come.
-    found = _candidates(today, left)
-    rows = _reachable(read_needs(one.id for one in found), today)
+    shortage = read_shortage(now)
+    found = _candidates(today, left, shortage.queues)
+    needs = read_needs(one.id for one in found)
+    rows = [needs[one.id] for one in found if one.id in needs and _can_come(needs[one.id], today)]
+    reachable = find_reachable(rows, today)
+    if not shortage.is_short:
+        rows = [row for row in rows if row.id in reachable]
     # 4. In turn.
-    window = Window(today, 1)
-    order = [rows[one.id] for one in found if one.id in rows]
+    seats = count_seats(sessions, read_taken_seats(today, today), Window(today, 1))
+    lines, passed_over = _place_today(
+        rows, reachable, places=places, seats=seats, left=left, today=today
+    )
+    # 5. Whose turn it is and who cannot be told in time.
+    lines += _place_soon(passed_over, places, today)
+    # 6. Into effect.
+    _put_into_effect(lines, places, today, now=now, viewer=viewer, ids=ids or RandomIds())
+    return Called(len(reachable), sum(line.day == today for line in lines))
+
+
+def _place_today(
+    rows: Sequence[NeedRow],
+    reachable: Set[str],
+    *,
+    places: Places,
+    seats: Sequence[Seats],
+    left: Mapping[tuple[str, str], int],
+    today: date,
+) -> tuple[list[PlannedLine], list[NeedRow]]:
+    """Who comes today, and whose turn it is as well but who cannot be told in time."""
     problem = build_problem(
-        [row._replace(released=min(row.released, today)) for row in order],
+        [row._replace(released=min(row.released, today)) for row in rows],
         places=places,
-        seats=count_seats(sessions, read_taken_seats(today, today), window),
+        seats=seats,
         capacity={(lab, name, 0): tubes for (lab, name), tubes in left.items()},
-        window=window,
-        fixed=frozenset(row.id for row in order),
+        window=Window(today, 1),
+        fixed=frozenset(row.id for row in rows),
     )
     fit = FirstFit(problem)
-    lines = []
-    for row, need in zip(order, problem.needs, strict=True):
+    lines, passed_over = [], []
+    for row, need in zip(rows, problem.needs, strict=True):
         place = fit.place(need)
-        if place is not None:
-            lines.append(_line(row, clinic=place[1], laboratory=place[2], today=today))
-    # 5. Into effect.
-    _put_into_effect(lines, places, today, now=now, viewer=viewer, ids=ids or RandomIds())
-    return Called(len(order), len(lines))
+        if place is None:
+            continue
+        if row.id in reachable:
+            lines.append(_line(row, place[1], place[2], today, REASON))
+        else:
+            fit.give_back(need, place)
+            passed_over.append(row)
+    return lines, passed_over
+
+
+def _place_soon(passed_over: Sequence[NeedRow], places: Places, today: date) -> list[PlannedLine]:
+    """Book those whose turn it is on the next day with room of which they can be told.
+
+    They are few, and nobody else is booked ahead: capacity counts as declared, without a margin.
+    """
+    rows = [row for row in passed_over if row.day is None]
+    if not rows:
+        return []
+    window = Window(today, SOON_DAYS)
+    used = read_used_tubes(today, window.last_day)
+    problem = build_problem(
+        [row._replace(released=max(row.released, today + timedelta(days=1))) for row in rows],
+        places=places,
+        seats=count_seats(
+            read_sessions(today, window.last_day),
+            read_taken_seats(today, window.last_day),
+            window,
+        ),
+        capacity={
+            (lab, name, window.number(day)): max(0, tubes - used.get((lab, name, day), 0))
+            for (lab, name, day), (tubes, _) in read_capacity(today, window.last_day).items()
+        },
+        window=window,
+    )
+    fit = FirstFit(problem)
+    found = [(row, fit.place(need)) for row, need in zip(rows, problem.needs, strict=True)]
+    return [
+        _line(row, place[1], place[2], window.day(place[0]), REASON_SOON)
+        for row, place in found
+        if place is not None
+    ]
 
 
 def _tubes_left(today: date) -> dict[tuple[str, str], int]:
@@ -121,12 +186,11 @@ def _tubes_left(today: date) -> dict[tuple[str, str], int]:
     return {key: max(0, tubes) for key, tubes in left.items()}
 
 
-def _candidates(today: date, left: dict[tuple[str, str], int]) -> list[Waiting]:
-    """Those worth weighing: their tubes fit somewhere today; the most urgent, the latest first."""
+def _candidates(today: date, left: Mapping[tuple[str, str], int], queues: Queues) -> list[Waiting]:
+    """Those worth weighing, in turn: of those with the same tubes the most urgent, the latest."""
     total: Counter[str] = Counter()
     for (_, name), tubes in left.items():
         total[name] += tubes
-    most = min(CANDIDATES_MOST, CANDIDATES_LEAST + CANDIDATES_A_TUBE * sum(total.values()))
     waiting = Need.objects.filter(status="waiting", released__lte=today)
     # Booked later than is safe: coming today would spare them the wait.
     late = Need.objects.filter(
@@ -136,76 +200,47 @@ def _candidates(today: date, left: dict[tuple[str, str], int]) -> list[Waiting]:
     )
     found: dict[str, Waiting] = {}
     for rows in (waiting, late):
-        patterns = _fitting(set(rows.values_list("tubes", flat=True).distinct()), left)
-        chosen = rows.filter(tubes__in=patterns).order_by("priority", "safe_until", "id")
-        for key, due, safe, harm, turn, later, tubes in chosen.values_list(*_FIELDS)[:most]:
-            found[key] = Waiting(key, due, safe, harm, turn, later, parse_tubes(tubes))
+        for pattern in sorted(rows.values_list("tubes", flat=True).distinct()):
+            room = _room(parse_tubes(pattern), left)
+            if not room:
+                continue
+            most = CANDIDATES_LEAST + CANDIDATES_A_PLACE * room
+            chosen = rows.filter(tubes=pattern).order_by("priority", "safe_until", "id")
+            for key, priority, *terms in chosen.values_list(*_FIELDS)[:most]:
+                found[key] = Waiting(key, priority, parse_tubes(pattern), *terms)
     wanted: Counter[str] = Counter()
     for one in found.values():
         wanted.update(dict(one.tubes))
-    return in_turn(list(found.values()), today, measure_scarcity(wanted, total))
+    return in_turn(list(found.values()), today, measure_scarcity(wanted, total), queues)
 
 
-def _fitting(patterns: Iterable[str], left: dict[tuple[str, str], int]) -> list[str]:
-    """Tubes that some one laboratory could still take all of."""
-    laboratories = {laboratory for laboratory, _ in left}
-    return sorted(
-        pattern
-        for pattern in patterns
-        if any(
-            all(left.get((laboratory, name), 0) >= count for name, count in parse_tubes(pattern))
-            for laboratory in laboratories
-        )
+def _room(tubes: Tubes, left: Mapping[tuple[str, str], int]) -> int:
+    """How many visits with these tubes laboratories could still take, were there no others."""
+    if not tubes:
+        return NO_TUBES_ROOM
+    return sum(
+        min(max(0, left.get((laboratory, name), 0)) // count for name, count in tubes)
+        for laboratory in {laboratory for laboratory, _ in left}
     )
 
 
-def _reachable(rows: dict[str, NeedRow], today: date) -> dict[str, NeedRow]:
-    """Those who can be told by text, and the urgent, whom somebody phones if need be."""
-    recipients = _recipients({row.patient for row in rows.values()})
-    return {
-        row.id: row
-        for row in rows.values()
-        if (row.day is None or (row.day > today and row.day > row.safe_until))
-        and row.patient in recipients
-        and (
-            row.priority in URGENT
-            or choose_channel(recipients[row.patient], BOOKED, today=today) == TEXT
-        )
-    }
+def _can_come(row: NeedRow, today: date) -> bool:
+    """Who waits, or is booked later than is safe."""
+    return row.day is None or (row.day > today and row.day > row.safe_until)
 
 
-def _recipients(patients: set[str]) -> dict[str, Recipient]:
-    wanted = sorted(patients)
-    found: dict[str, Recipient] = {}
-    for start in range(0, len(wanted), PATIENTS_AT_ONCE):
-        for row in Patient.objects.filter(
-            id__in=wanted[start : start + PATIENTS_AT_ONCE]
-        ).values_list(
-            "id",
-            "recorded_dead",
-            "sensitive",
-            "unsafe_contact",
-            "state",
-            "birth_date",
-            "phone",
-            "address",
-        ):
-            found[row[0]] = Recipient(*row[1:4], row[4] == "active", *row[5:])
-    return found
-
-
-def _line(row: NeedRow, *, clinic: str, laboratory: str, today: date) -> PlannedLine:
+def _line(row: NeedRow, clinic: str, laboratory: str, day: date, reason: str) -> PlannedLine:
     return PlannedLine(
         row.id,
         row.patient,
         "book" if row.day is None else "move",
         clinic,
         laboratory,
-        today,
+        day,
         row.clinic,
         row.day,
         None,
-        REASON,
+        reason,
         row.priority,
     )
 
@@ -224,7 +259,7 @@ def _put_into_effect(
         now=now,
         today=today,
         parent=None,
-        sessions=read_sessions(today, today),
+        sessions=read_sessions(today, today + timedelta(days=SOON_DAYS)),
         routes=route_hours(places),
         ids=ids,
     )

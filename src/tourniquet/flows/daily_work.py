@@ -4,7 +4,8 @@ Morning, after the laboratories' word:
 1. Give dates to who waits (`book_needs`), and keep the review days.
 2. Open the gate (`open_gate`).
 3. Fill what is left of today (`call_in`), through the gate as well.
-4. Tell people (`tell_people`), send what was held, mend the outbox.
+4. Who was not called hears by when (`keep_waiting`).
+5. Tell people (`tell_people`), send what was held, mend the outbox.
 
 Evening:
 1. Close the day: who did not come (`close_day`).
@@ -21,9 +22,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tourniquet.diary.entries import WorkDone
+from tourniquet.diary.models import Work
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.book_needs import Booking, book_needs
 from tourniquet.flows.call_in import Called, call_in
+from tourniquet.flows.keep_waiting import keep_waiting
 from tourniquet.flows.open_gate import Opening, open_gate
 from tourniquet.flows.propose_plan import propose_plan
 from tourniquet.flows.publish_status import Published, publish_status
@@ -64,6 +67,7 @@ def morning(now: datetime) -> Morning:
     if called.called:
         again = open_gate(now=now)
         gate = Opening(gate.reserved + again.reserved, gate.turned_away + again.turned_away)
+    keep_waiting(now=now)
     telling = tell_people(now=now)
     sent = send_held(now=now)
     _done("morning", now)
@@ -73,7 +77,15 @@ def morning(now: datetime) -> Morning:
 def urgent(now: datetime) -> Morning:
     """What arrived since the morning and cannot wait until the next: book, open the gate, tell."""
     booking = book_needs(now=now, only_urgent=True)
-    return Morning(booking, Called(0, 0), open_gate(now=now), tell_people(now=now), 0)
+    if not Work.objects.filter(job="morning", day=service_day(now)).exists():
+        # The morning is still to come: it calls in, and gives the others a word.
+        return Morning(booking, Called(0, 0), open_gate(now=now), tell_people(now=now), 0)
+    gate, called = open_gate(now=now), call_in(now=now)
+    if called.called:
+        again = open_gate(now=now)
+        gate = Opening(gate.reserved + again.reserved, gate.turned_away + again.turned_away)
+    keep_waiting(now=now)
+    return Morning(booking, called, gate, tell_people(now=now), 0)
 
 
 def evening(now: datetime) -> Evening:

@@ -22,35 +22,28 @@ from datetime import date, datetime, timedelta
 from tourniquet.diary.harm import HarmTerms, harm_of
 from tourniquet.diary.models import Work
 from tourniquet.diary.planning import (
-    read_capacity,
     read_needs_to_plan,
     read_places,
     read_sessions,
-    read_urgent_arrivals,
 )
 from tourniquet.diary.rows import NeedRow, Places
 from tourniquet.diary.rules import BOOK_AHEAD_DAYS, REVIEW_DAYS_MOST, URGENT, Hours, parse_tubes
 from tourniquet.directory.roles import Task, Viewer
+from tourniquet.flows.outlook import Shortage, forecast_capacity, read_shortage, urgent_rate
 from tourniquet.flows.set_up_region import batches
 from tourniquet.incident.entries import TimelineNoted
 from tourniquet.incident.queries import find_running
-from tourniquet.kernel.clock import is_weekday, service_day
+from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.journal import Act, writing
 from tourniquet.triage.building import TAIL_DAYS, Window, build_problem, count_seats, word_reason
+from tourniquet.triage.calling import word_turn
 from tourniquet.triage.entries import PlanCompleted, PlanLined, PlanProposed, PlanRejected
-from tourniquet.triage.forecast import (
-    ARRIVAL_WEEKS,
-    Capacity,
-    UrgentRate,
-    discount,
-    hold_back,
-    measure_rate,
-)
+from tourniquet.triage.forecast import Capacity, hold_back
 from tourniquet.triage.models import Plan
 from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem, Summary
 from tourniquet.triage.problem import Plan as Solution
-from tourniquet.triage.rules import EMERGENCY_WORDS
+from tourniquet.triage.rules import EMERGENCY_WORDS, REVIEW_DAYS_BY_PRIORITY
 from tourniquet.triage.solver import solve_quickly
 
 LATER_REVIEW_DAYS = {"P1": 1, "P2": 7, "P3": 14}  # a second review and later ones; proposed
@@ -98,7 +91,10 @@ def propose_plan(
     loose, fixed = choose_loose(rows, stage, window)
     loose, patient = split_patient(loose, window, today=today)
     solution = solver(build_stage_problem(loose, fixed, stage, window))
-    decisions = [*solution.decisions, *(let_wait(row, window) for row in patient)]
+    decisions = [
+        *leave_to_calls(loose, solution.decisions, read_shortage(now), window),
+        *(let_wait(row, window) for row in patient),
+    ]
     lines, figures = draw_lines([*loose, *patient], decisions, window, today=today)
     standing_harm = harm_of_standing(fixed, window)
     # 4. The parent.
@@ -264,6 +260,29 @@ def let_wait(row: NeedRow, window: Window) -> Decision:
     return Decision(row.id, DEFER, "", "", None, review, words)
 
 
+def leave_to_calls(
+    rows: Sequence[NeedRow], decisions: Sequence[Decision], shortage: Shortage, window: Window
+) -> list[Decision]:
+    """The plan's decisions; while capacity is short, who is called in gets no date ahead.
+
+    A date ahead would be broken by the next forecast, and holds tubes that each morning may give
+    to whom waiting harms most. A booking that the plan keeps stays.
+    """
+    return [
+        wait_turn(row, shortage, window)
+        if decision.decision != KEEP and shortage.calls_in(row.priority, parse_tubes(row.tubes))
+        else decision
+        for row, decision in zip(rows, decisions, strict=True)
+    ]
+
+
+def wait_turn(row: NeedRow, shortage: Shortage, window: Window) -> Decision:
+    """The decision for somebody who is called in when the turn comes."""
+    words = word_turn(row.priority, parse_tubes(row.tubes), shortage.queues)
+    review = max(0, window.number(row.released)) + REVIEW_DAYS_BY_PRIORITY[row.priority]
+    return Decision(row.id, DEFER, "", "", None, review, words)
+
+
 def _left_after_first(
     rows: Sequence[NeedRow], stage: Stage, window: Window
 ) -> dict[tuple[str, int], int]:
@@ -351,31 +370,6 @@ def gap_of(summary: Summary, standing_harm: float) -> float | None:
     if bound == 0:
         return 0.0 if summary.harm == 0 else None
     return round((float(summary.harm) + standing_harm) / bound - 1, 9)
-
-
-def forecast_capacity(window: Window, *, today: date) -> Capacity:
-    """Declared capacity by laboratory, discipline and day, less the forecast's margin."""
-    ahead = (window.first_day - today).days
-    return {
-        (laboratory, name, window.number(day)): discount(tubes, flag, window.number(day) + ahead)
-        for (laboratory, name, day), (tubes, flag) in read_capacity(
-            window.first_day, window.last_day
-        ).items()
-    }
-
-
-def urgent_rate(now: datetime) -> UrgentRate:
-    """Urgent tubes a service day, as the last weeks brought them."""
-    since = now - timedelta(weeks=ARRIVAL_WEEKS)
-    first = service_day(since)
-    weekdays = sum(
-        is_weekday(first + timedelta(days=number)) for number in range(ARRIVAL_WEEKS * 7)
-    )
-    arrivals = read_urgent_arrivals(since)
-    return measure_rate(
-        ((row.priority, parse_tubes(row.tubes), row.needs) for row in arrivals),
-        service_days=weekdays,
-    )
 
 
 @dataclass(frozen=True)

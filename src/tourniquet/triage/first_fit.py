@@ -67,6 +67,14 @@ class FirstFit:
             full.add(day)  # room only ever shrinks
         return None
 
+    def give_back(self, need: Need, place: tuple[int, str, str]) -> None:
+        """Undo the placing that was done last."""
+        day, clinic, lab = place
+        self._seats[clinic, day] += 1
+        left = self._tubes[lab, day]
+        for at, count in enumerate(need.tubes):
+            left[at] += count
+
     def keep(self, need: Need) -> tuple[int, str, str] | None:
         """Leave the need on its booked day at its clinic, at any laboratory that can."""
         day, clinic = need.booked_day, need.booked_clinic
