@@ -94,9 +94,10 @@ def test_in_normal_times_needs_are_booked_and_people_told(
     assert GateReservation.objects.filter(status="reserved").count() >= len(urgent)
     assert Notice.objects.count() == 16
     assert set(Notice.objects.values_list("kind", flat=True)) == {"appointment_booked"}
-    files = list((database.home / "outbox" / "text").iterdir())
-    assert len(files) == 16
-    assert json.loads(files[0].read_text())["to"].startswith("07700")
+    [lot] = (database.home / "outbox" / "text").iterdir()
+    lines = [json.loads(line) for line in lot.read_text().splitlines()]
+    assert {line["notice"] for line in lines} == set(Notice.objects.values_list("id", flat=True))
+    assert all(line["to"].startswith("07700") for line in lines)
     again = morning(region.now)
     assert (again.booking.looked_at, again.telling.written) == (0, 0)
     assert_sound()
@@ -405,17 +406,24 @@ def test_who_may_not_be_written_to_is_called_by_the_practice(database: Database)
     assert dict(Notice.objects.values_list("patient_id", "channel")) == people
 
 
-def test_a_lost_outbox_file_is_written_again(database: Database) -> None:
+def test_what_the_outbox_lost_is_written_again_and_nothing_else(database: Database) -> None:
     from tourniquet.flows.daily_work import evening, morning
 
     region = set_up()
-    _fill(region, 2, ("CKD",))
-    morning(region.now)
-    files = sorted((database.home / "outbox" / "text").iterdir())
-    content = files[0].read_bytes()
-    files[0].unlink()
-    assert evening(region.go_to(0, 18)).mended == 1
-    assert files[0].read_bytes() == content
+    place = database.home / "outbox" / "text"
+    for day in range(3):
+        _fill(region, 2, ("CKD",))
+        morning(region.go_to(day, 6))
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    assert len(before) == 3, "one lot a morning"
+    lost = sorted(before)[1]
+    (place / lost).unlink()
+    assert evening(region.go_to(2, 18)).mended == 2
+    after = {path.name: path.read_bytes() for path in place.iterdir()}
+    new = sorted(set(after) - set(before))
+    assert [after[name] for name in new] == before[lost].splitlines(keepends=True)
+    assert all(after[name] == before[name] for name in before if name != lost)
+    assert evening(region.go_to(2, 19)).mended == 0, "what is there is not written twice"
 
 
 def test_one_notice_a_patient_a_day_and_a_held_one_gives_way(database: Database) -> None:

@@ -40,7 +40,7 @@ def test_an_earlier_exercise_is_cleared_and_what_it_did_not_make_stays(tmp_path:
     prepare_folder(home)
     (home / "tourniquet.sqlite3").write_text("the earlier exercise")
     (home / "outbox" / "text").mkdir(parents=True)
-    (home / "outbox" / "text" / "n1.json").write_text("{}")
+    (home / "outbox" / "text" / "1-2.jsonl").write_text("{}")
     (home / "accounts.json").write_text("{}")
     (home / "my-notes.txt").write_text("mine")
     prepare_folder(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from tourniquet.exercise.gateway import CALL_MINUTES, TEXT_MINUTES, Gateway
 from tourniquet.exercise.partners import Console
 from tourniquet.exercise.world import World, make_world
 
+_positions = itertools.count(1)
 MOMENT = datetime(2024, 6, 3, 7, tzinfo=UTC)
 
 
@@ -45,7 +47,11 @@ def world() -> World:
 def _write(home: Path, folder: str, notice: str, said: str) -> None:
     place = home / "outbox" / folder
     place.mkdir(parents=True, exist_ok=True)
-    (place / f"{notice}.json").write_text(json.dumps({"notice": notice, "text": said}))
+    if folder == "letter":
+        (place / f"{notice}.html").write_text(f"<p>{said}</p><p>{notice}</p>")
+        return
+    line = json.dumps({"notice": notice, "text": said}) + "\n"
+    (place / f"{next(_positions):012}-{next(_positions):012}.jsonl").write_text(line)
 
 
 def test_each_notice_is_answered_once_and_in_its_own_time(tmp_path: Path, world: World) -> None:

@@ -93,7 +93,7 @@ def evening(now: datetime) -> Evening:
     missed = close_day(now=now)
     telling = tell_people(now=now)
     again = retry_failed(now=now)
-    mended = mend_outbox()
+    mended = mend_outbox(now=now)
     if find_running() is not None:
         publish_status(now=now)
     _done("evening", now)

@@ -84,8 +84,7 @@ def record_delivery(
     viewer.demand(Task.APPROVE_NOTICES)
     act = Act(viewer.account, now, viewer.organisation)
     ids = ids or RandomIds()
-    told = failed = unknown = 0
-    followed: list[str] = []
+    told = failed = unknown = followed_up = 0
     for start in range(0, len(receipts), AT_ONCE):
         part = receipts[start : start + AT_ONCE]
         with writing(act) as journal:
@@ -116,9 +115,10 @@ def record_delivery(
                 if status == FAILED_FOR_GOOD:
                     lost.append(row)
             # 3. The next channel.
-            followed += _follow_up(journal, lost, ids, now=now)
-    write_files(followed, again=False)
-    return Delivery(told, failed, len(followed), unknown)
+            followed = _follow_up(journal, lost, ids, now=now)
+        write_files(followed)
+        followed_up += len(followed)
+    return Delivery(told, failed, followed_up, unknown)
 
 
 def retry_failed(
@@ -147,8 +147,8 @@ def retry_failed(
                     subject=row.patient_id,
                 )
             new = _follow_up(journal, lost, ids, now=now)
-        write_files(again, again=True)
-        write_files(new, again=False)
+        write_files(again)
+        write_files(new)
         dealt += len(rows)
         if len(rows) < AT_ONCE:
             return dealt

@@ -34,7 +34,7 @@ from tourniquet.kernel.clock import LONDON, london_midnight, service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.notices.entries import NoticeSent, NoticeSuperseded, NoticeWritten
 from tourniquet.notices.models import Notice
-from tourniquet.notices.outbox import Outgoing, path_of, write_outbox
+from tourniquet.notices.outbox import Outgoing, find_missing, write_outbox
 from tourniquet.notices.rendering import DEFAULT_REASON, NoticeFacts, render_text
 from tourniquet.notices.rules import (
     CALL_LIST,
@@ -55,6 +55,7 @@ from tourniquet.record.tables import select_in
 NEEDS_AT_ONCE = 500  # needs of one transaction, and parameters of one statement
 NORMAL_REASON = "Your practice asked for this test."
 JOB = "tell"
+MEND_AFTER = timedelta(minutes=10)
 
 
 class PatientRow(NamedTuple):
@@ -151,12 +152,12 @@ def tell_people(
                     if isinstance(body, NoticeWritten):
                         written += 1
                         held += body.status == "written"
-                        if body.status != "written":
-                            leaving.append(_outgoing(body, change.patient, known))
                     superseded += isinstance(body, NoticeSuperseded)
             done.sort(key=lambda one: type(one[2]).__name__)
             for patient, cause, one in done:
-                journal.append(one, subject=patient, cause=cause)
+                position = journal.append(one, subject=patient, cause=cause)
+                if isinstance(one, NoticeWritten) and one.status != "written":
+                    leaving.append(_outgoing(one, patient, position, known))
             _come_so_far(journal, today, changes[-1].position, written)
         # 5. The outbox.
         write_outbox(outbox_folder(), leaving)
@@ -180,52 +181,51 @@ def send_held(*, now: datetime, viewer: Viewer = SYSTEM_VIEWER) -> int:
             )
             for notice, patient in rows:
                 journal.append(NoticeSent(notice=notice), subject=patient)
-        write_files([notice for notice, _ in rows], again=False)
+        write_files([notice for notice, _ in rows])
         sent += len(rows)
         if len(rows) < NEEDS_AT_ONCE:
             return sent
 
 
-def write_files(notices: Sequence[str], *, again: bool) -> int:
-    """Write the outbox files of these notices from the tables; how many were written."""
+def write_files(notices: Sequence[str]) -> int:
+    """Write what one transaction let leave, from the tables; how many notices were written."""
     exercise = bool(exercise_name())
-    count = 0
-    for start in range(0, len(notices), NEEDS_AT_ONCE):
-        part = notices[start : start + NEEDS_AT_ONCE]
-        rows = Notice.objects.filter(id__in=part).order_by("id")
-        found = list(rows.values_list("id", "kind", "channel", "text", "patient_id", "written_at"))
-        patients = _read_patients(row[4] for row in found)
-        practices = _read_organisations(
-            patients[row[4]].registered_organisation for row in found if row[4] in patients
-        )
-        count += write_outbox(
-            outbox_folder(),
-            [
-                _leave(
-                    (notice, kind, channel, text),
-                    patients[patient],
-                    practices,
-                    written_on=service_day(written_at),
-                    exercise=exercise,
-                )
-                for notice, kind, channel, text, patient, written_at in found
-                if patient in patients
-            ],
-            again=again,
-        )
-    return count
+    found = sorted(select_in(Notice, _LEAVING, "id", notices), key=itemgetter(0))
+    patients = _read_patients(row[2] for row in found)
+    practices = _read_organisations(
+        patients[row[2]].registered_organisation for row in found if row[2] in patients
+    )
+    return write_outbox(
+        outbox_folder(),
+        [
+            _leave(
+                (notice, kind, channel, text),
+                position,
+                patients[patient],
+                practices,
+                written_on=service_day(written_at),
+                exercise=exercise,
+            )
+            for position, notice, patient, kind, channel, text, written_at in found
+            if patient in patients
+        ],
+    )
 
 
-def mend_outbox() -> int:
-    """Write the files that a crash after a commit left out; how many."""
-    folder = outbox_folder()
-    waiting = Notice.objects.filter(status__in=("sending", "call_list")).order_by("id")
-    missing = [
-        notice
-        for notice, channel in waiting.values_list("id", "channel")
-        if not path_of(folder, notice, channel).exists()
-    ]
-    return write_files(missing, again=False)
+_LEAVING = ("position", "id", "patient_id", "kind", "channel", "text", "written_at")
+
+
+def mend_outbox(*, now: datetime) -> int:
+    """Write the files that a crash after a commit left out; how many notices.
+
+    Each becomes a lot of its own, so that lots do not overlap. What another thread may be about to
+    write is left for the next time.
+    """
+    waiting = Notice.objects.filter(
+        status__in=("sending", "call_list"), updated_at__lte=now - MEND_AFTER
+    ).order_by("id")
+    missing = find_missing(outbox_folder(), waiting.values_list("id", "channel", "position"))
+    return sum(write_files([notice]) for notice in missing)
 
 
 def outbox_folder() -> Path:
@@ -384,9 +384,10 @@ def _facts(
     )
 
 
-def _outgoing(body: NoticeWritten, patient: str, known: Known) -> Outgoing:
+def _outgoing(body: NoticeWritten, patient: str, position: int, known: Known) -> Outgoing:
     return _leave(
         (body.notice, body.notice_kind, body.channel, body.text),
+        position,
         known.patients[patient],
         known.organisations,
         written_on=known.today,
@@ -396,6 +397,7 @@ def _outgoing(body: NoticeWritten, patient: str, known: Known) -> Outgoing:
 
 def _leave(
     what: tuple[str, str, str, str],
+    position: int,
     patient: PatientRow,
     organisations: dict[str, tuple[str, str, str]],
     *,
@@ -408,6 +410,7 @@ def _leave(
     lines = (*patient.address.replace(", ", "\n").splitlines(), patient.postcode)
     return Outgoing(
         notice=notice,
+        position=position,
         kind=kind,
         channel=channel,
         text=text,

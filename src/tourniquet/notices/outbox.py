@@ -1,15 +1,21 @@
-"""The outbox: one file for each notice that is to leave, for gateways, printers and practices.
+"""The outbox: what is to leave, for gateways, printers and practices, as files.
+
+- text/FIRST-LAST.jsonl and call-list/FIRST-LAST.jsonl are lots: all that one transaction let leave,
+  a JSON object on each line. FIRST and LAST are the journal's positions that the lot covers.
+- letter/NOTICE.html is one page to print.
 
 Invariants:
-- A file is named by its notice and appears whole or not at all; writing it again changes nothing.
-- It is written after the commit, so what is in it is journalled; a missing one is written again.
-- text/ID.json holds number and words; letter/ID.html is one page; call-list/ID.json is for the
-  practice that calls.
+- A file appears whole or not at all, and is never changed afterwards; writing it again changes
+  nothing. Lots of a folder do not overlap.
+- It is written after the commit, so what is in it is journalled; what is missing is written again.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import sys
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -18,16 +24,19 @@ from pathlib import Path
 import msgspec
 
 from tourniquet.notices.rendering import LetterTo, render_letter_of
-from tourniquet.notices.rules import LETTER, TEXT
+from tourniquet.notices.rules import CALL_LIST, LETTER, TEXT
 
-FOLDERS = {"text": "text", "letter": "letter", "call_list": "call-list"}
+FOLDERS = {TEXT: "text", LETTER: "letter", CALL_LIST: "call-list"}
+_DIGITS = 12  # so that names are in the order of positions
+_LOT = re.compile(r"([0-9]+)-([0-9]+)\.jsonl\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One notice as it leaves."""
+    """One notice as it leaves; `position` is that of the entry which lets it leave."""
 
     notice: str
+    position: int
     kind: str
     channel: str
     text: str
@@ -39,53 +48,74 @@ class Outgoing:
     exercise: bool
 
 
-def path_of(folder: Path, notice: str, channel: str) -> Path:
-    """Where the file of a notice lies."""
-    return folder / _name(notice, channel)
-
-
-def _name(notice: str, channel: str) -> str:
-    suffix = "html" if channel == LETTER else "json"
-    return f"{FOLDERS[channel]}/{notice}.{suffix}"
-
-
-def write_outbox(folder: Path, outgoing: Iterable[Outgoing], *, again: bool = False) -> int:
-    """Write the files that are missing; how many. `again` writes those that are there, too."""
-    written = 0
-    outbox = str(folder)
+def write_outbox(folder: Path, outgoing: Iterable[Outgoing]) -> int:
+    """Write what one transaction let leave; how many notices were written."""
+    lots: dict[str, list[Outgoing]] = {TEXT: [], LETTER: [], CALL_LIST: []}
     for one in outgoing:
-        path = f"{outbox}/{_name(one.notice, one.channel)}"
-        if not again and os.path.exists(path):  # noqa: PTH110 (thousands a morning: no Path for each step)
+        lots[one.channel].append(one)
+    written = 0
+    for channel, lot in lots.items():
+        if not lot:
             continue
-        if not written:
-            for name in FOLDERS.values():
-                (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        place, name = os.path.split(path)
-        draft = f"{place}/.{name}.part"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            _write_all(handle, _content(one))
-        finally:
-            os.close(handle)
-        os.replace(draft, path)  # noqa: PTH105 (as above)
-        written += 1
+        place = folder / FOLDERS[channel]
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if channel == LETTER:
+            written += sum(_write_once(_letter_path(folder, one), _letter(one)) for one in lot)
+        else:
+            first, last = min(one.position for one in lot), max(one.position for one in lot)
+            content = b"".join(_line(one) for one in lot)
+            path = place / f"{first:0{_DIGITS}}-{last:0{_DIGITS}}.jsonl"
+            written += len(lot) * _write_once(path, content)
     return written
 
 
-def _write_all(handle: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(handle, content) :]
-
-
-def _content(one: Outgoing) -> bytes:
-    if one.channel == LETTER:
-        page = render_letter_of(
-            one.kind,
-            one.text,
-            LetterTo(one.name, one.address_lines, one.written_on, one.notice),
-            exercise=one.exercise,
+def find_missing(folder: Path, waiting: Iterable[tuple[str, str, int]]) -> list[str]:
+    """Which of these notices (id, channel, position) no file holds."""
+    lots = {channel: _list_lots(folder / FOLDERS[channel]) for channel in (TEXT, CALL_LIST)}
+    return [
+        notice
+        for notice, channel, position in waiting
+        if not (
+            (folder / FOLDERS[LETTER] / f"{notice}.html").exists()
+            if channel == LETTER
+            else _covers(lots[channel], position)
         )
-        return page.encode()
+    ]
+
+
+def _list_lots(place: Path) -> list[tuple[int, int]]:
+    """First and last position of each lot, in order."""
+    found = [_LOT.match(path.name) for path in place.iterdir()] if place.is_dir() else []
+    return sorted((int(match[1]), int(match[2])) for match in found if match)
+
+
+def _covers(lots: list[tuple[int, int]], position: int) -> bool:
+    at = bisect_right(lots, (position, sys.maxsize)) - 1
+    return at >= 0 and position <= lots[at][1]
+
+
+def _write_once(path: Path, content: bytes) -> bool:
+    """Write the file, where it is not there; whether it was written."""
+    if path.exists():
+        return False
+    draft = path.with_name(f".{path.name}.part")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    draft.replace(path)
+    return True
+
+
+def _letter_path(folder: Path, one: Outgoing) -> Path:
+    return folder / FOLDERS[LETTER] / f"{one.notice}.html"
+
+
+def _letter(one: Outgoing) -> bytes:
+    to = LetterTo(one.name, one.address_lines, one.written_on, one.notice)
+    return render_letter_of(one.kind, one.text, to, exercise=one.exercise).encode()
+
+
+def _line(one: Outgoing) -> bytes:
     content = {
         "notice": one.notice,
         "kind": one.kind,
@@ -97,4 +127,4 @@ def _content(one: Outgoing) -> bytes:
         content["to"] = one.phone
     else:
         content |= {"practice": one.practice, "name": one.name, "phone": one.phone}
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+    return msgspec.json.encode(content) + b"\n"
