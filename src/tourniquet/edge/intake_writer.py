@@ -19,10 +19,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 from django.db import connections
 
 from tourniquet.edge.counters import MllpCounters
@@ -45,8 +45,7 @@ class ReceiveGroup(Protocol):
     def __call__(self, messages: Sequence[Received], *, now: datetime) -> list[Answer]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting(Generic[Ticket]):
+class Waiting(msgspec.Struct, Generic[Ticket], frozen=True):
     """A message and what its connection needs to find it again."""
 
     message: Received

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from tourniquet.kernel.identifiers import IdSource
 from tourniquet.pathology.shelf import Shelf
 from tourniquet.patients.entries import Demographics, IdentifierFact, PatientRegistered
@@ -28,8 +30,7 @@ class Desk:
     laboratory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """The message that leads to entries: its sender, its own entry, and the act."""
 
     sender: str
@@ -37,8 +38,7 @@ class Origin:
     act: Act
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUp:
+class FollowUp(msgspec.Struct, frozen=True):
     """An entry that follows from another, and may be appended after others of its kind."""
 
     body: Body
@@ -51,8 +51,7 @@ class FollowUp:
         journal.append(self.body, subject=self.subject, cause=self.cause, act=self.act)
 
 
-@dataclass(frozen=True, slots=True)
-class Meant:
+class Meant(msgspec.Struct, frozen=True):
     """The patient that a message is about, and what must be appended first where they are new."""
 
     patient: Known

@@ -20,7 +20,7 @@ from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds, derived_id
 from tourniquet.pathology.catalogue import Catalogue, Indication, load_catalogue
 from tourniquet.record.journal import Writer
-from tourniquet.record.tables import fetch_all
+from tourniquet.record.tables import fetch_one
 
 DEFAULT_INDICATION = "SYMP"  # mixed tests of no known reason are a new symptom; proposed
 _OPEN = ("waiting", "booked")
@@ -213,14 +213,14 @@ def _find_open(journal: Writer, order: Order) -> tuple[str, NeedTerms] | None:
 
 def _has_needs(requisition: str) -> bool:
     """Asked once an order: plain SQL, because building the query would cost more than it."""
-    sql = "SELECT 1 FROM diary_need WHERE requisition = %s LIMIT 1"
-    return bool(fetch_all(sql, (requisition,)))
+    found = fetch_one("SELECT 1 FROM diary_need WHERE requisition = %s LIMIT 1", [requisition])
+    return found is not None
 
 
 def _zone_of(*organisations: str) -> str:
     """The zone of the first of these organisations that has one."""
     for code in filter(None, organisations):
-        rows = fetch_all("SELECT zone FROM directory_organisation WHERE code = %s", (code,))
-        if rows and rows[0][0]:
-            return str(rows[0][0])
+        row = fetch_one("SELECT zone FROM directory_organisation WHERE code = %s", [code])
+        if row and row[0]:
+            return str(row[0])
     return ""

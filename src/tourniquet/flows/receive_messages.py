@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from django.db import InterfaceError, OperationalError
 
 from tourniquet.flows.intake import (
@@ -60,8 +61,7 @@ log = logging.getLogger(__name__)
 Content = tuple[PatientReports, ...] | PatientOrders | PreparedPatient
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A message as it arrived: its bytes, the way it came, and who handed it over."""
 
     raw: bytes
@@ -69,8 +69,7 @@ class Received:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """AA, AE or AR, its bytes, and where the message is kept; None where it was not."""
 
     code: str

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
@@ -61,8 +60,7 @@ def _limits() -> tuple[dict[str, list[CriticalLimit]], dict[str, str]]:
     return critical_tables(load_catalogue())
 
 
-@dataclass(frozen=True, slots=True)
-class _Filed:
+class _Filed(msgspec.Struct, frozen=True):
     fact: ReportFact
     known: KnownReport | None
     request: KnownRequest | None
@@ -85,7 +83,7 @@ def receive_report(
             filed.append(one)
             shown = known_of(one.fact, patient.id)
             if not one.fact.current and one.known is not None:
-                shown = replace(one.known, versions=one.fact.version)
+                shown = msgspec.structs.replace(one.known, versions=one.fact.version)
             desk.shelf.put_report(origin.sender, shown)
     if not filed:
         return []
@@ -148,7 +146,7 @@ def _other_person(
             cause=origin.position,
             act=origin.act,
         )
-        moved = replace(
+        moved = msgspec.structs.replace(
             other, status="entered-in-error", version=other.versions + 1,
             versions=other.versions + 1, content="",
         )  # fmt: skip

@@ -14,7 +14,7 @@ from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Writer
-from tourniquet.record.tables import fetch_all
+from tourniquet.record.tables import fetch_one
 
 UNGATED_ALARM = "ungated collection"
 _RANDOM_IDS = RandomIds()
@@ -74,13 +74,13 @@ def record_collection(
 
 def _find_need(patient_id: str, requisition: str) -> tuple[str, str, str | None] | None:
     """Id, status and appointment of the open need; plain SQL, asked once a message."""
-    rows = fetch_all(
+    row = fetch_one(
         "SELECT id, status, appointment_id FROM diary_need WHERE requisition = %s"
         " AND patient_id = %s AND status IN ('waiting', 'booked', 'emergency')"
         " ORDER BY opened_at, id LIMIT 1",
-        (requisition, patient_id),
+        [requisition, patient_id],
     )
-    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+    return (row[0], row[1], row[2]) if row else None
 
 
 def _find_gate(need: str, appointment: str | None, day: date) -> str | None:
@@ -88,12 +88,12 @@ def _find_gate(need: str, appointment: str | None, day: date) -> str | None:
 
     The message may come after the day was closed: the visit was gated all the same.
     """
-    rows = fetch_all(
+    row = fetch_one(
         "SELECT appointment_id FROM diary_gatereservation WHERE need_id = %s"
         " AND ((appointment_id = %s AND status = 'reserved')"
         " OR (day = %s AND status IN ('reserved', 'released')))"
         " ORDER BY CASE WHEN status = 'reserved' AND appointment_id = %s THEN 0 ELSE 1 END,"
         " position DESC LIMIT 1",
-        (need, appointment or "", day.isoformat(), appointment or ""),
+        [need, appointment or "", day.isoformat(), appointment or ""],
     )
-    return str(rows[0][0]) if rows else None
+    return str(row[0]) if row else None

@@ -10,7 +10,6 @@ Source: HL7 v2.5.1 chapter 4 (ORC, TQ1, OBR; tables 0119 and 0038), chapter 7 (S
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import msgspec
@@ -82,8 +81,7 @@ class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     specimens: tuple[SpecimenDraft, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PatientOrders:
+class PatientOrders(msgspec.Struct, frozen=True):
     """What an order message says, about one person; `clinic` is where PV1 says it happens."""
 
     person: PersonDraft

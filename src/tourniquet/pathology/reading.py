@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -116,8 +115,7 @@ class ReportDraft(msgspec.Struct, frozen=True, kw_only=True):
     specimens: tuple[SpecimenDraft, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PatientReports:
+class PatientReports(msgspec.Struct, frozen=True):
     """The reports about one person in a message."""
 
     person: PersonDraft
@@ -152,8 +150,7 @@ def read_reports(message: Message) -> tuple[PatientReports, ...]:
     return tuple(out)
 
 
-@dataclass(frozen=True, slots=True)
-class PersonRun:
+class PersonRun(msgspec.Struct, frozen=True):
     """The segments from one PID to the next."""
 
     pid: Segment

@@ -44,8 +44,7 @@ _PANIC = frozenset({"HH", "LL", "AA", ">", "<"})
 LABORATORY_SAYS = "marked as critical by the laboratory"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownReport:
+class KnownReport(msgspec.Struct, frozen=True):
     """A report in the tables, as far as a decision needs it."""
 
     id: str
@@ -63,8 +62,7 @@ class KnownReport:
     specimen_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What to file. `change`: repeat, new, amended, corrected, withdrawn, cancelled, late."""
 
     change: str

@@ -8,8 +8,10 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from tourniquet.pathology.entries import ObservationFact, ReportFact
 from tourniquet.pathology.models import (
@@ -58,8 +60,7 @@ _REQUEST = (
 _OBSERVATION = ObservationFact.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRequest:
+class KnownRequest(msgspec.Struct, frozen=True):
     """A ServiceRequest in the tables, as far as a decision needs it."""
 
     id: str
@@ -75,8 +76,7 @@ class KnownRequest:
     sender: str
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSpecimen:
+class KnownSpecimen(msgspec.Struct, frozen=True):
     """A specimen in the tables, and the steps that are known of it."""
 
     id: str
@@ -171,7 +171,7 @@ class Shelf:
 
     def set_request_status(self, known: KnownRequest, status: str) -> None:
         """Tell of a request's new status."""
-        self.put_request(replace(known, status=status))
+        self.put_request(msgspec.structs.replace(known, status=status))
 
 
 def _compatible(

@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+
+import msgspec
 
 from tourniquet.kernel.errors import SenderError
 from tourniquet.kernel.identifiers import NhsNumber
@@ -35,8 +37,7 @@ IDENTIFIERS_MAX = 50
 READ_LATELY_MOST = 4_096  # people; some 10 MB
 
 
-@dataclass(frozen=True, slots=True)
-class PersonDraft:
+class PersonDraft(msgspec.Struct, frozen=True):
     """A person as a message names them. `nulls` are the fields that the sender deletes."""
 
     identifiers: tuple[SentIdentifier, ...]
@@ -221,6 +222,7 @@ def _best_name(pid: Segment) -> tuple[str, str, str]:
     return parts[0], f"{parts[1]} {parts[2]}".strip(), parts[4]
 
 
+@lru_cache(maxsize=50_000)  # there are not more birthdays than that
 def _read_day(text: str) -> tuple[date | None, str]:
     """The day where it is whole and real, and the text as sent where there is any."""
     text = text.strip()

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 NHS = "NHS"
 CURRENT: Final = "current"
@@ -36,8 +37,7 @@ TWO_NHS_NUMBERS = "The message gives two different NHS numbers."
 OTHER_NHS_NUMBER = "The local number is known with another NHS number."
 
 
-@dataclass(frozen=True, slots=True)
-class SentIdentifier:
+class SentIdentifier(msgspec.Struct, frozen=True):
     """A number as sent: whose it is, its value, its kind, and whether it may be matched on."""
 
     system: str
@@ -46,8 +46,7 @@ class SentIdentifier:
     doubtful: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What matching needs to know of a patient in the index."""
 
     id: str
@@ -59,8 +58,7 @@ class Known:
     postcode: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The patient that a person is, or why that is not known."""
 
     patient: Known | None

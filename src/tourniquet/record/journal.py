@@ -20,14 +20,15 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from django.db import connection, transaction
+import msgspec
+from django.db import transaction
 
 from tourniquet.kernel import settings
 from tourniquet.record import sealing
 from tourniquet.record.database import storage_errors, take_journal_lock
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.registry import Body, Entry, Kind, encode, kind_of
-from tourniquet.record.tables import insert_rows
+from tourniquet.record.tables import fetch_one, insert_rows
 
 COLUMNS = (
     "position",
@@ -49,8 +50,7 @@ COLUMNS = (
 FLUSH_AT = 2000  # entries held before they are written; bounds memory in long batches
 
 
-@dataclass(frozen=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """Who acts, for which organisation ("" where none), and when."""
 
     actor: str
@@ -68,11 +68,9 @@ class Head:
 
 def read_head() -> Head:
     """The head of the journal; position 0 and the genesis value where it is empty."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT position, chain FROM record_journalentry ORDER BY position DESC LIMIT 1"
-        )
-        row = cursor.fetchone()
+    row = fetch_one(
+        "SELECT position, chain FROM record_journalentry ORDER BY position DESC LIMIT 1"
+    )
     return Head(row[0], bytes(row[1])) if row else Head(0, sealing.GENESIS)
 
 

@@ -30,8 +30,7 @@ class Body(
 B = TypeVar("B", bound=Body)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[B]):
+class Entry(msgspec.Struct, Generic[B], frozen=True):
     """An entry as a function that applies sees it."""
 
     position: int

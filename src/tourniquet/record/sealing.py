@@ -16,7 +16,6 @@ checked as before, and nobody can try names against the commitment without the s
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -26,11 +25,10 @@ DOMAIN = b"tourniquet journal entry v1\x00"
 GENESIS = bytes(32)
 SALT_BYTES = 32
 
-_encoder = msgspec.json.Encoder(order="sorted")
+_encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """What of an entry is never erased."""
 
     position: int
@@ -45,6 +43,21 @@ class Header:
     cause: int | None
 
 
+class _Written(msgspec.Struct, frozen=True):
+    """A header as written: its fields stand in the order of their names, and are written so."""
+
+    actor: str
+    cause: int | None
+    happened_at: str
+    kind: str
+    kind_version: int
+    organisation: str
+    origin: str
+    origin_position: int
+    position: int
+    recorded_at: str
+
+
 @lru_cache(maxsize=1024)  # entries of one group share their moment
 def _instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -53,18 +66,18 @@ def _instant(moment: datetime) -> str:
 def header_bytes(header: Header) -> bytes:
     """The header in the form that the chain covers."""
     return _encoder.encode(
-        {
-            "actor": header.actor,
-            "cause": header.cause,
-            "happened_at": _instant(header.happened_at),
-            "kind": header.kind,
-            "kind_version": header.kind_version,
-            "organisation": header.organisation,
-            "origin": header.origin,
-            "origin_position": header.origin_position,
-            "position": header.position,
-            "recorded_at": _instant(header.recorded_at),
-        }
+        _Written(
+            header.actor,
+            header.cause,
+            _instant(header.happened_at),
+            header.kind,
+            header.kind_version,
+            header.organisation,
+            header.origin,
+            header.origin_position,
+            header.position,
+            _instant(header.recorded_at),
+        )
     )
 
 

@@ -3,14 +3,18 @@
 Invariants:
 - Used by apply modules and by the journal; values are Python values as the models declare them.
 - The same call on SQLite and PostgreSQL leaves rows that read back equal.
+- Errors are Django's, and a transaction that must be undone takes no more statements, as through
+  Django's own cursor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -38,27 +42,76 @@ def _sqlite_instant(value: datetime) -> str:
     return str(value.replace(tzinfo=None))
 
 
-Converters = tuple[tuple[int, Converter], ...]
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """`sql` is for one row, `sql_together` for ROWS_TOGETHER of them, or "" where none may join."""
+
+    sql: str
+    sql_together: str
+    converters: tuple[tuple[int, Converter], ...]
 
 
-@lru_cache(maxsize=512)
-def _columns(
-    model: type[models.Model], names: tuple[str, ...], vendor: str
-) -> tuple[str, tuple[str, ...], Converters]:
-    """The table, the columns, both quoted, and which values must be converted."""
-    quote = connection.ops.quote_name
+ROWS_TOGETHER = 16  # more gained nothing where measured; SQLite may take no more than 999 values
+VALUES_MOST = 999
+
+
+def _fields(model: type[models.Model], names: Iterable[str]) -> list[models.Field[Any, Any]]:
     by_name = {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 (Django's documented API)
-    fields = [by_name[name] for name in names]
-    converters = tuple(
+    return [by_name[name] for name in names]
+
+
+def _quoted(fields: Iterable[models.Field[Any, Any]]) -> list[str]:
+    return [connection.ops.quote_name(field.column or "") for field in fields]
+
+
+def _converters(
+    fields: Iterable[models.Field[Any, Any]], vendor: str
+) -> tuple[tuple[int, Converter], ...]:
+    return tuple(
         (index, converter)
         for index, field in enumerate(fields)
         if (converter := _field_converter(field, vendor)) is not None
     )
-    table = quote(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
-    return table, tuple(quote(field.column or "") for field in fields), converters
 
 
-def _converted(rows: Iterable[Row], converters: Converters) -> list[Row]:
+@lru_cache(maxsize=512)
+def _insertion(
+    model: type[models.Model], names: tuple[str, ...], key: tuple[str, ...], vendor: str
+) -> _Statement:
+    """INSERT; with a key, what is there already is overwritten."""
+    fields = _fields(model, names)
+    columns = _quoted(fields)
+    into = f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} "  # noqa: SLF001 (Django's documented API)
+    into += f"({', '.join(columns)}) VALUES "
+    row = f"({', '.join(['%s'] * len(columns))})"
+    after = ""
+    if key:
+        sets = [
+            f"{column} = excluded.{column}"
+            for name, column in zip(names, columns, strict=True)
+            if name not in key
+        ]
+        action = f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
+        after = f" ON CONFLICT ({', '.join(_quoted(_fields(model, key)))}) {action}"
+    joins = vendor == "sqlite" and not key and len(columns) * ROWS_TOGETHER <= VALUES_MOST
+    together = into + ", ".join([row] * ROWS_TOGETHER) if joins else ""
+    return _Statement(into + row + after, together, _converters(fields, vendor))
+
+
+@lru_cache(maxsize=512)
+def _update(
+    model: type[models.Model], names: tuple[str, ...], key: tuple[str, ...], vendor: str
+) -> _Statement:
+    fields = _fields(model, (*names, *key))
+    columns = _quoted(fields)
+    sets = ", ".join(f"{column} = %s" for column in columns[: len(names)])
+    where = " AND ".join(f"{column} = %s" for column in columns[len(names) :])
+    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
+    sql = f"UPDATE {table} SET {sets} WHERE {where}"  # noqa: S608 (names come from models)
+    return _Statement(sql, "", _converters(fields, vendor))
+
+
+def _converted(rows: Iterable[Row], converters: tuple[tuple[int, Converter], ...]) -> list[Row]:
     if not converters:
         return list(rows)
     out: list[Row] = []
@@ -70,79 +123,87 @@ def _converted(rows: Iterable[Row], converters: Converters) -> list[Row]:
     return out
 
 
-def _mark(vendor: str) -> str:
-    """How the driver marks a value in a statement."""
-    return "?" if vendor == "sqlite" else "%s"
+# Under Django's cursor ----------------------------------------------------------------------------
 
 
-def _run(sql: str, rows: list[Row]) -> None:
-    """Run a statement in the driver's own marks for each row.
+@lru_cache(maxsize=1024)
+def _plain_sql(sql: str) -> str:
+    """As SQLite's driver marks values; Django does this anew at every call."""
+    return sql.replace("%s", "?")
 
-    On SQLite straight through the driver: Django's cursor would look at every statement anew.
+
+def _plain_connection() -> tuple[BaseDatabaseWrapper, sqlite3.Connection | None]:
+    """Django's connection, and SQLite's own beneath it; None where Django's cursor must be used.
+
+    Django's cursor costs as much as a small statement. Where somebody listens to statements
+    (tests, the debug log), and on PostgreSQL, whose cursor Django sets up, it is used all the same.
     """
-    if not rows:
-        return
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "sqlite":
-        with _driver(database) as driver:
-            driver.executemany(sql, rows)
-        return
-    with database.cursor() as cursor:
-        if len(rows) == 1:
-            cursor.execute(sql, rows[0])
-        else:
-            cursor.executemany(sql, rows)
+    django = connections[DEFAULT_DB_ALIAS]
+    if django.vendor != "sqlite" or django.execute_wrappers or django.queries_logged:
+        return django, None
+    if django.connection is None:
+        django.ensure_connection()
+    if django.needs_rollback:
+        django.validate_no_broken_transaction()
+    plain: sqlite3.Connection = django.connection
+    return django, plain
 
 
-@contextmanager
-def _driver(database: BaseDatabaseWrapper) -> Iterator[Any]:
-    """SQLite's own connection, with Django's checks and its names for errors."""
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
-    with database.wrap_database_errors:
-        yield database.connection
-
-
-def fetch_all(sql: str, values: Sequence[Any]) -> list[Any]:
-    """The rows of a plain statement, whose marks are `%s` and which holds no other per cent sign.
-
-    For what is asked once a message: building a query would cost more than answering it.
-    """
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "sqlite":
-        with _driver(database) as driver:
-            found: list[Any] = driver.execute(_in_sqlite_marks(sql), values).fetchall()
+def fetch_all(sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    """The rows of a SELECT of ours, its values marked %s; no other % may stand in it."""
+    django, plain = _plain_connection()
+    if plain is not None:
+        with django.wrap_database_errors:
+            found: list[Row] = plain.execute(_plain_sql(sql), values).fetchall()
             return found
-    with database.cursor() as cursor:
+    with django.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
 
 
-@lru_cache(maxsize=4096)
-def _in_sqlite_marks(sql: str) -> str:
-    return sql.replace("%s", "?")
+def fetch_one(sql: str, values: Sequence[Any] = ()) -> Row | None:
+    """The first row of such a SELECT, or None."""
+    rows = fetch_all(sql, values)
+    return rows[0] if rows else None
 
 
-@lru_cache(maxsize=512)
-def _inserting(
-    model: type[models.Model], names: tuple[str, ...], key: tuple[str, ...] | None, vendor: str
-) -> tuple[str, Converters]:
-    """Insert; with a key, overwrite the row that has the same."""
-    table, columns, converters = _columns(model, names, vendor)
-    marks = ", ".join([_mark(vendor)] * len(columns))
-    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 (names come from models)
-    if key is not None:
-        _, keys, _ = _columns(model, key, vendor)
-        sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in keys)
-        action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
-        sql += f" ON CONFLICT ({', '.join(keys)}) {action}"
-    return sql, converters
+def _run(statement: _Statement, rows: list[Row]) -> None:
+    if not rows:
+        return
+    django, plain = _plain_connection()
+    if plain is not None:
+        with django.wrap_database_errors:
+            _run_plain(plain, statement, rows)
+        return
+    with django.cursor() as cursor:
+        if len(rows) == 1:
+            cursor.execute(statement.sql, rows[0])
+        else:
+            cursor.executemany(statement.sql, rows)
+
+
+def _run_plain(plain: sqlite3.Connection, statement: _Statement, rows: list[Row]) -> None:
+    done = 0
+    if statement.sql_together:
+        # The driver lets other threads run at every step: fewer steps, fewer waits for them.
+        while len(rows) - done >= ROWS_TOGETHER:
+            together = chain.from_iterable(rows[done : done + ROWS_TOGETHER])
+            plain.execute(_plain_sql(statement.sql_together), [*together])
+            done += ROWS_TOGETHER
+    rest = rows[done:] if done else rows
+    if len(rest) == 1:
+        plain.execute(_plain_sql(statement.sql), rest[0])
+    elif rest:
+        plain.executemany(_plain_sql(statement.sql), rest)
+
+
+# What apply modules call --------------------------------------------------------------------------
 
 
 def insert_rows(model: type[models.Model], names: tuple[str, ...], rows: Iterable[Row]) -> None:
     """Insert rows; a row that exists already is an error of the database's."""
-    sql, converters = _inserting(model, names, None, connection.vendor)
-    _run(sql, _converted(rows, converters))
+    statement = _insertion(model, names, (), connections[DEFAULT_DB_ALIAS].vendor)
+    _run(statement, _converted(rows, statement.converters))
 
 
 def put_rows(
@@ -153,19 +214,8 @@ def put_rows(
     key: tuple[str, ...],
 ) -> None:
     """Insert rows, or overwrite the named columns of the row with the same key."""
-    sql, converters = _inserting(model, names, key, connection.vendor)
-    _run(sql, _converted(rows, converters))
-
-
-@lru_cache(maxsize=512)
-def _updating(
-    model: type[models.Model], names: tuple[str, ...], key: tuple[str, ...], vendor: str
-) -> tuple[str, Converters]:
-    table, columns, converters = _columns(model, (*names, *key), vendor)
-    mark = _mark(vendor)
-    sets = ", ".join(f"{name} = {mark}" for name in columns[: len(names)])
-    where = " AND ".join(f"{name} = {mark}" for name in columns[len(names) :])
-    return f"UPDATE {table} SET {sets} WHERE {where}", converters  # noqa: S608 (names come from models)
+    statement = _insertion(model, names, key, connections[DEFAULT_DB_ALIAS].vendor)
+    _run(statement, _converted(rows, statement.converters))
 
 
 def update_rows(
@@ -176,8 +226,8 @@ def update_rows(
     key: tuple[str, ...],
 ) -> None:
     """Set the named columns of the rows with these keys. Each row: the values, then the key."""
-    sql, converters = _updating(model, names, key, connection.vendor)
-    _run(sql, _converted(rows, converters))
+    statement = _update(model, names, key, connections[DEFAULT_DB_ALIAS].vendor)
+    _run(statement, _converted(rows, statement.converters))
 
 
 IN_MOST = 900  # SQLite may have been built to take no more than 999 values in one statement
@@ -190,22 +240,20 @@ def _in_utc(value: datetime | None) -> datetime | None:
 
 @lru_cache(maxsize=512)
 def _reading(
-    model: type[models.Model], names: tuple[str, ...], column: str, vendor: str
-) -> tuple[str, Converters]:
-    table, columns, _ = _columns(model, names, vendor)
-    _, (where,), _ = _columns(model, (column,), vendor)
-    by_name = {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 (Django's documented API)
-    converters: Converters = tuple(
+    model: type[models.Model], names: tuple[str, ...], column: str, also: str, vendor: str
+) -> tuple[str, str, tuple[tuple[int, Converter], ...]]:
+    """What stands before and after the list of values, and what is done to the columns read."""
+    fields = _fields(model, names)
+    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
+    (where,) = _quoted(_fields(model, (column,)))
+    converters: tuple[tuple[int, Converter], ...] = tuple(
         (index, _in_utc)
-        for index, name in enumerate(names)
-        if vendor == "sqlite" and isinstance(by_name[name], models.DateTimeField)
+        for index, field in enumerate(fields)
+        if vendor == "sqlite" and isinstance(field, models.DateTimeField)
     )
-    return f"SELECT {', '.join(columns)} FROM {table} WHERE {where} IN ", converters  # noqa: S608 (names come from models)
-
-
-@lru_cache(maxsize=2048)
-def _list_of_marks(count: int) -> str:
-    return f"({', '.join(['%s'] * count)})"
+    before = f"SELECT {', '.join(_quoted(fields))} FROM {table} WHERE {where} IN "  # noqa: S608 (names come from models)
+    after = f" AND {connection.ops.quote_name(also)} = %s" if also else ""
+    return before, after, converters
 
 
 def select_in(
@@ -220,14 +268,19 @@ def select_in(
 
     `also` is another column and the one value that it must have.
     """
-    sql, converters = _reading(model, names, column, connection.vendor)
     wanted = list(values)
+    if not wanted:
+        return []
+    vendor = connections[DEFAULT_DB_ALIAS].vendor
+    before, after, converters = _reading(model, names, column, also[0] if also else "", vendor)
     out: list[Row] = []
     for start in range(0, len(wanted), IN_MOST):
         part = wanted[start : start + IN_MOST]
-        statement = sql + _list_of_marks(len(part))
+        # Few lengths, so that the database has prepared nearly every statement that comes.
+        length = min(1 << (len(part) - 1).bit_length(), IN_MOST)
+        part += part[-1:] * (length - len(part))
         if also is not None:
-            statement += f" AND {connection.ops.quote_name(also[0])} = %s"
-            part = [*part, also[1]]
-        out += fetch_all(statement, part)
-    return _converted(out, converters)
+            part.append(also[1])
+        marks = ", ".join(["%s"] * length)
+        out += fetch_all(f"{before}({marks}){after}", part)
+    return _converted(out, converters) if converters else out

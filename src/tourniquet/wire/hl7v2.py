@@ -16,7 +16,8 @@ Source: HL7 v2.5.1 chapter 2.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from tourniquet.kernel.errors import SenderError
 from tourniquet.wire.hl7v2_segments import Group, Reading, Repetition, Segment, SegmentRun
@@ -72,8 +73,7 @@ _HEADER_WITHIN = re.compile(rb"[\r\n\x0b][ \t]*(?=MSH[!-/:-@\[-`{-~])")
 _FRAMING_CHARACTERS = ("\x00", "\x0b", "\x1c")
 
 
-@dataclass(frozen=True, slots=True)
-class MessageType:
+class MessageType(msgspec.Struct, frozen=True):
     """MSH-9: code, trigger event, structure."""
 
     code: str
@@ -337,8 +337,7 @@ def _tidy(sent: str, separator: str, number: int) -> str:
 # Headers of messages that may not parse ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderPeek:
+class HeaderPeek(msgspec.Struct, frozen=True):
     """What an acknowledgement needs of a header, as sent (delimiters and escapes in it)."""
 
     delimiters: Delimiters

@@ -9,7 +9,8 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from tourniquet.kernel.errors import SenderError
 from tourniquet.wire.hl7v2_text import NULL_TEXT, Delimiters, Limits, place
@@ -17,8 +18,7 @@ from tourniquet.wire.hl7v2_text import NULL_TEXT, Delimiters, Limits, place
 _HEADER_NAMES = frozenset({"MSH", "FHS", "BHS"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """How the segments of one message are read."""
 
     delimiters: Delimiters
@@ -163,6 +163,15 @@ class Segment:
             return ""
         return self._plain(raw)
 
+    def _is_plain(self, raw: str) -> bool:
+        """Whether nothing in it is escaped, divided further or null."""
+        delimiters = self._reading.delimiters
+        return (
+            delimiters.escape not in raw
+            and delimiters.subcomponent not in raw
+            and NULL_TEXT not in raw
+        )
+
     def _plain(self, raw: str) -> str:
         if raw == NULL_TEXT:
             return ""
@@ -175,8 +184,7 @@ def _pick(texts: list[str], number: int) -> str:
     return texts[number - 1] if 0 < number <= len(texts) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Repetition:
+class Repetition(msgspec.Struct, frozen=True):
     """One repetition of a field, as sent and by component."""
 
     raw: str
@@ -197,6 +205,8 @@ class Repetition:
         segment = self.segment
         separator = segment._reading.delimiters.component  # noqa: SLF001 - of one piece with Segment
         texts = segment._component_texts(self.raw, separator, self.field)  # noqa: SLF001 - same
+        if segment._is_plain(self.raw):  # noqa: SLF001 - same
+            return tuple(texts)
         return tuple(segment._leaf(text, self.field, 1, 1) for text in texts)  # noqa: SLF001 - same
 
 

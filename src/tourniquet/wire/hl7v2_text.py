@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
+
 from tourniquet.kernel.errors import SenderError
 
 UNDEFINED = "\x00"
@@ -249,8 +251,7 @@ def find_encoding(character_set: str) -> str:
     return _CHARACTER_SETS.get(character_set.strip().upper().replace("_", "-"), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """A message's text, the encoding it was read with, and whether that was a guess."""
 
     text: str
