@@ -126,11 +126,16 @@ def pass_gate(
 ) -> list[Passed]:
     """Reserve for each appointment, the urgent first.
 
-    Laboratories that do few disciplines come first, so that those that do what nobody else does
-    keep room for it; of two alike, the one that was booked.
+    Where all fit together as they were booked, they go there. Otherwise laboratories that do few
+    disciplines come first, so that those that do what nobody else does keep room for it; of two
+    alike, the one that was booked.
 
     `couriers` lists (hours, laboratory) of each clinic, the quickest first. `left` is used up.
     """
+    comers = list(comers)
+    as_booked = _pass_as_booked(comers, left, couriers)
+    if as_booked is not None:
+        return as_booked
     out = []
     breadth = Counter(laboratory for (laboratory, _), tubes in left.tubes.items() if tubes > 0)
     for comer in sorted(comers, key=lambda c: (c.priority, c.due, c.appointment)):
@@ -150,4 +155,25 @@ def pass_gate(
             out.append(
                 Passed(comer, "", in_time[0][0], "no laboratory can take the specimens today")
             )
+    return out
+
+
+def _pass_as_booked(
+    comers: Iterable[Comer],
+    left: Left,
+    couriers: Mapping[str, Sequence[tuple[float, str]]],
+) -> list[Passed] | None:
+    """Everybody at the laboratory that was booked; None, and nothing is used, where not all fit."""
+    kept = dict(left.tubes)
+    out = []
+    for comer in sorted(comers, key=lambda c: (c.priority, c.due, c.appointment)):
+        hours = {code: hours for hours, code in couriers.get(comer.clinic, ())}
+        way = hours.get(comer.laboratory)
+        allowed = comer.stability_hours - STABILITY_MARGIN_HOURS - comer.wait_hours
+        if way is None or way > allowed or not left.fits(comer.laboratory, comer.tubes):
+            left.tubes.clear()
+            left.tubes.update(kept)
+            return None
+        left.take(comer.laboratory, comer.tubes)
+        out.append(Passed(comer, comer.laboratory, way, ""))
     return out

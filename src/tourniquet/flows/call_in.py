@@ -37,7 +37,7 @@ from tourniquet.diary.planning import (
     read_used_tubes,
 )
 from tourniquet.diary.rows import NeedRow, Places
-from tourniquet.diary.rules import Tubes, parse_tubes
+from tourniquet.diary.rules import URGENT, Tubes, parse_tubes
 from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
 from tourniquet.flows.moving import LINES_AT_ONCE, Moving, PlannedLine, apply_lines, route_hours
 from tourniquet.flows.outlook import read_shortage
@@ -57,6 +57,7 @@ REASON_SOON = "the turn came; a word in time needs a day or two"
 SOON_DAYS = 7  # how far ahead those are booked whose turn came and whom no text reaches; proposed
 CANDIDATES_A_PLACE = 2  # how many of those with the same tubes are weighed for each place left
 CANDIDATES_LEAST = 30
+URGENT_MOST = 2_000  # of the urgent with the same tubes; keeps the morning short
 NO_TUBES_ROOM = 100  # a paper form takes a seat and no tube
 _FIELDS = (
     "id",
@@ -205,8 +206,10 @@ def _candidates(today: date, left: Mapping[tuple[str, str], int], queues: Queues
             if not room:
                 continue
             most = CANDIDATES_LEAST + CANDIDATES_A_PLACE * room
-            chosen = rows.filter(tubes=pattern).order_by("priority", "safe_until", "id")
-            for key, priority, *terms in chosen.values_list(*_FIELDS)[:most]:
+            alike = rows.filter(tubes=pattern).order_by("priority", "safe_until", "id")
+            urgent = alike.filter(priority__in=URGENT).values_list(*_FIELDS)[:URGENT_MOST]
+            others = alike.exclude(priority__in=URGENT).values_list(*_FIELDS)[:most]
+            for key, priority, *terms in (*urgent, *others):
                 found[key] = Waiting(key, priority, parse_tubes(pattern), *terms)
     wanted: Counter[str] = Counter()
     for one in found.values():

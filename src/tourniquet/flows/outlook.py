@@ -22,6 +22,7 @@ from tourniquet.triage.forecast import (
     Capacity,
     UrgentRate,
     discount,
+    expect,
     measure_rate,
 )
 
@@ -51,10 +52,11 @@ def read_shortage(now: datetime) -> Shortage:
         return NO_SHORTAGE
     today = service_day(now)
     soon = today + timedelta(days=SHORT_AHEAD_DAYS)
-    window = Window(today, BOOK_AHEAD_DAYS)
     promised: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for (_, name, day), tubes in forecast_capacity(window, today=today).items():
-        promised[day][name] += tubes
+    last = today + timedelta(days=BOOK_AHEAD_DAYS - 1)
+    for (_, name, on), (tubes, flag) in read_capacity(today, last).items():
+        number = (on - today).days
+        promised[number][name] += expect(tubes, flag, number)
     urgent: dict[str, float] = defaultdict(float)
     due: dict[str, float] = defaultdict(float)
     for need in count_open_needs(today, priorities=tuple(sorted(SHORT_FOR))):

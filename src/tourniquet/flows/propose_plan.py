@@ -266,11 +266,12 @@ def leave_to_calls(
     """The plan's decisions; while capacity is short, who is called in gets no date ahead.
 
     A date ahead would be broken by the next forecast, and holds tubes that each morning may give
-    to whom waiting harms most. A booking that the plan keeps stays.
+    to whom waiting harms most. So an urgent booking that the plan keeps stays, another does not.
     """
     return [
         wait_turn(row, shortage, window)
-        if decision.decision != KEEP and shortage.calls_in(row.priority, parse_tubes(row.tubes))
+        if shortage.calls_in(row.priority, parse_tubes(row.tubes))
+        and not (decision.decision == KEEP and row.priority in URGENT)
         else decision
         for row, decision in zip(rows, decisions, strict=True)
     ]

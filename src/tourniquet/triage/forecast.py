@@ -51,11 +51,15 @@ def measure_rate(
 
 
 def discount(tubes: int, flag: str, day: int) -> int:
-    """What may be promised of a day's capacity, `day` days ahead."""
+    """What may be promised of a laboratory's day, `day` days ahead, in whole tubes."""
+    return int(expect(tubes, flag, day))
+
+
+def expect(tubes: int, flag: str, day: int) -> float:
+    """The same not rounded: for sums over laboratories, where rounding would lose small ones."""
     if flag in SURE_FLAGS:
         return tubes
-    margin = FORECAST_MARGIN_LATER if day >= LATER_FROM_DAY else FORECAST_MARGIN
-    return int(tubes * (1 - margin))
+    return tubes * (1 - (FORECAST_MARGIN_LATER if day >= LATER_FROM_DAY else FORECAST_MARGIN))
 
 
 def hold_back(capacity: Capacity, rate: UrgentRate) -> Capacity:
