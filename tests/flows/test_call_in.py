@@ -15,7 +15,7 @@ from tourniquet.diary.models import Appointment, LaboratoryDay, Need
 from tourniquet.diary.rules import parse_tubes
 from tourniquet.flows.book_needs import book_needs
 from tourniquet.flows.call_in import REASON, REASON_SOON, call_in
-from tourniquet.flows.daily_work import morning
+from tourniquet.flows.daily_work import morning, urgent
 from tourniquet.flows.keep_waiting import keep_waiting
 from tourniquet.flows.open_gate import open_gate
 from tourniquet.flows.outlook import read_shortage
@@ -260,3 +260,20 @@ def test_the_mornings_work_calls_people_in(database: Database) -> None:
     assert done.booking.booked + done.called.called == booked == 5
     assert (done.gate.reserved, done.gate.turned_away) == (5, 0)
     assert Notice.objects.filter(channel="text", kind="appointment_booked").count() == 5
+
+
+def test_later_in_the_day_only_the_urgent_are_called(database: Database) -> None:
+    region = _attacked()
+    region.go_to(1)
+    _waiting(region, 30, "SYMP")
+    morning(region.now)
+    region.go_to(1, hour=9)
+    _confirm(region, 4)
+    new = [region.need(region.person(), "2WW") for _ in range(6)]
+    later = region.need(region.person(), "SYMP")
+    done = urgent(region.now)
+    assert done.called.called == done.gate.reserved == 4
+    assert set(Appointment.objects.values_list("need_id", flat=True)) < set(new)
+    assert all(need.review_on for need in Need.objects.filter(pk__in=new, status="waiting"))
+    assert Need.objects.get(pk=later).reason == ""  # is looked at in the morning
+    assert_sound()

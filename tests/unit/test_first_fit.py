@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tourniquet.triage.first_fit import count_late, fit_first, fit_giving_way
+from tourniquet.triage.first_fit import FirstFit, count_late, fit_first, fit_giving_way
 from tourniquet.triage.problem import (
     Clinic,
     Courier,
@@ -220,3 +220,13 @@ def test_a_new_need_is_never_worse_off_for_the_bookings(seed: int) -> None:
         )
         among = {one.need: one for one in fit_giving_way(asked)}
         assert [among[one.need] for one in fit_first(alone)] == list(fit_first(alone))
+
+
+def test_a_place_given_back_is_free_for_the_next() -> None:
+    asked = problem(need("a", "P3"), need("b", "P3"), seats=1, tubes=1, days=1)
+    fit = FirstFit(asked)
+    place = fit.place(asked.needs[0])
+    assert place == (0, "C", "L")
+    fit.give_back(asked.needs[0], place)
+    assert fit.place(asked.needs[1]) == place
+    assert fit.place(asked.needs[0]) is None

@@ -80,9 +80,13 @@ class Called:
 
 
 def call_in(
-    *, now: datetime, viewer: Viewer = SYSTEM_VIEWER, ids: IdSource | None = None
+    *,
+    now: datetime,
+    viewer: Viewer = SYSTEM_VIEWER,
+    ids: IdSource | None = None,
+    only_urgent: bool = False,
 ) -> Called:
-    """Fill what is left of today; what came of it."""
+    """Fill what is left of today, with anybody or only with the urgent; what came of it."""
     # 1. Only in an incident.
     if find_running() is None:
         return Called(0, 0)
@@ -97,7 +101,13 @@ def call_in(
     shortage = read_shortage(now)
     found = _candidates(today, left, shortage.queues)
     needs = read_needs(one.id for one in found)
-    rows = [needs[one.id] for one in found if one.id in needs and _can_come(needs[one.id], today)]
+    rows = [
+        needs[one.id]
+        for one in found
+        if one.id in needs
+        and _can_come(needs[one.id], today)
+        and (one.priority in URGENT or not only_urgent)
+    ]
     reachable = find_reachable(rows, today)
     if not shortage.is_short:
         rows = [row for row in rows if row.id in reachable]

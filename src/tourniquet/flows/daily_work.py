@@ -80,11 +80,11 @@ def urgent(now: datetime) -> Morning:
     if not Work.objects.filter(job="morning", day=service_day(now)).exists():
         # The morning is still to come: it calls in, and gives the others a word.
         return Morning(booking, Called(0, 0), open_gate(now=now), tell_people(now=now), 0)
-    gate, called = open_gate(now=now), call_in(now=now)
+    gate, called = open_gate(now=now), call_in(now=now, only_urgent=True)
     if called.called:
         again = open_gate(now=now)
         gate = Opening(gate.reserved + again.reserved, gate.turned_away + again.turned_away)
-    keep_waiting(now=now)
+    keep_waiting(now=now, only_urgent=True)
     return Morning(booking, called, gate, tell_people(now=now), 0)
 
 

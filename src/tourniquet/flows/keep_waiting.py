@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 
 from tourniquet.diary.planning import read_needs_to_book
 from tourniquet.diary.rows import NeedRow
-from tourniquet.diary.rules import BOOK_AHEAD_DAYS, parse_tubes
+from tourniquet.diary.rules import BOOK_AHEAD_DAYS, URGENT, parse_tubes
 from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
 from tourniquet.flows.moving import LINES_AT_ONCE, Moving, PlannedLine, apply_lines
 from tourniquet.flows.outlook import Shortage, read_shortage
@@ -30,9 +30,13 @@ from tourniquet.triage.building import Window
 
 
 def keep_waiting(
-    *, now: datetime, viewer: Viewer = SYSTEM_VIEWER, ids: IdSource | None = None
+    *,
+    now: datetime,
+    viewer: Viewer = SYSTEM_VIEWER,
+    ids: IdSource | None = None,
+    only_urgent: bool = False,
 ) -> int:
-    """Give review days to those who go on waiting for a call; how many."""
+    """Give review days to those, or the urgent of those, who go on waiting for a call; how many."""
     # 1. Only while capacity is short.
     shortage = read_shortage(now)
     if not shortage.is_short:
@@ -43,7 +47,9 @@ def keep_waiting(
     rows = [
         row
         for row in read_needs_to_book(today, window.last_day, filling=0)
-        if _needs_a_word(row, today) and shortage.calls_in(row.priority, parse_tubes(row.tubes))
+        if _needs_a_word(row, today)
+        and (row.priority in URGENT or not only_urgent)
+        and shortage.calls_in(row.priority, parse_tubes(row.tubes))
     ]
     # 3. Deferred.
     lines = [_deferred(row, shortage, window, today) for row in rows]

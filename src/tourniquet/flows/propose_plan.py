@@ -43,10 +43,11 @@ from tourniquet.triage.forecast import Capacity, hold_back
 from tourniquet.triage.models import Plan
 from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem, Summary
 from tourniquet.triage.problem import Plan as Solution
-from tourniquet.triage.rules import EMERGENCY_WORDS, REVIEW_DAYS_BY_PRIORITY
+from tourniquet.triage.rules import EMERGENCY_WORDS
 from tourniquet.triage.solver import solve_quickly
 
 LATER_REVIEW_DAYS = {"P1": 1, "P2": 7, "P3": 14}  # a second review and later ones; proposed
+TURN_REVIEW_DAYS = {"P2": 7}  # looked at each morning whatever it says; proposed
 LET_WAIT = frozenset({"P4", "P5"})
 LINES_AT_ONCE = 1500  # lines of one transaction: under a quarter of a second
 
@@ -280,7 +281,8 @@ def leave_to_calls(
 def wait_turn(row: NeedRow, shortage: Shortage, window: Window) -> Decision:
     """The decision for somebody who is called in when the turn comes."""
     words = word_turn(row.priority, parse_tubes(row.tubes), shortage.queues)
-    review = max(0, window.number(row.released)) + REVIEW_DAYS_BY_PRIORITY[row.priority]
+    days = TURN_REVIEW_DAYS.get(row.priority, REVIEW_DAYS_MOST)
+    review = max(0, window.number(row.released)) + days
     return Decision(row.id, DEFER, "", "", None, review, words)
 
 
