@@ -10,7 +10,8 @@ Invariants:
 - Both draw only within seats, couriers, stability and confirmed capacity, but for the share above.
 - A missed appointment uses its seat and its tubes that day.
 - A P1 need not served before its harm has run its course leaves by the emergency route.
-- Needs booked in the warm-up week are seen then, those who miss it wait on, under either policy.
+- Needs booked in the warm-up week are seen then, within what laboratories take on a normal day;
+  those who miss it, or for whom nothing is left, wait on, under either policy.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tourniquet.exercise.demand import (
 from tourniquet.exercise.keyed import uniform
 from tourniquet.exercise.outcome import Outcome, OutcomeNotes
 from tourniquet.exercise.region import Region
-from tourniquet.exercise.truth import Truth
+from tourniquet.exercise.truth import Truth, carried
 from tourniquet.pathology.catalogue import DISCIPLINES
 
 BOOK_AHEAD_DAYS = 28
@@ -82,10 +83,11 @@ class Gate:
             table.append(rows)
         return table
 
-    def open(self, day: int) -> None:
-        """Begin a day with what was confirmed that morning."""
+    def open(self, day: int, tubes: NDArray[np.int32] | None = None) -> None:
+        """Begin a day with what was confirmed that morning, or with these tubes."""
         self.day = day
-        self.left = self._truth.capacity.confirmed_on(day).tolist()
+        table = self._truth.capacity.confirmed_on(day) if tubes is None else tubes
+        self.left = table.tolist()
         self.seats_left = self._seats.on(day).tolist()
         self.dead = bytearray(len(self.reasons) * self.zones)
 
@@ -126,12 +128,20 @@ class _Run:
         self._warm_up()
 
     def _warm_up(self) -> None:
-        """Before the attack everybody is seen as booked, but for those who do not come."""
-        needs = self.needs
+        """Before the attack everybody comes as booked, but for those who do not come.
+
+        Laboratories take what they take on a normal day, the more urgent first, as the gate of the
+        running system does: what one policy can't do in that week, no other can.
+        """
+        needs, usual = self.needs, carried(self.truth.capacity.normal)
         for day in self.scenario.open_days(-self.scenario.warm_up_days, -1):
-            today = np.flatnonzero(needs.booked_day == day)
-            come = today[self.truth.attends(needs, today, day)]
-            self.served[come] = day
+            self.gate.open(day, usual[:, :, day - self.truth.capacity.first_day])
+            today = self.ordered(needs.booked_day == day, needs.priority, needs.due)
+            for number, comes in zip(
+                today.tolist(), self.truth.attends(needs, today, day).tolist(), strict=True
+            ):
+                if self.gate.place(self.kind[number], self.zone[number]) >= 0 and comes:
+                    self.served[number] = day
         self.waiting = (needs.released < 0) & (self.served == NEVER)
         for number in np.flatnonzero(self.waiting & (needs.booked_day < 0)):
             self.booked[number] = NO_BOOKING
