@@ -10,6 +10,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -67,15 +68,17 @@ def _play(world: World, database: Database) -> Tally:
     connections.close_all()
     days: list[int] = []
     with running_server(database.home, database.url) as address:
-        driver = Driver(
-            world,
-            sign_in_people(address, accounts),
-            MessageSender(address.host, address.mllp_port),
-            Gateway(database.home, world),
-            progress=days.append,
-            watch=Stopwatch(),
-        )
-        driver.run()
+        people = sign_in_people(address, accounts)
+        with closing(MessageSender(address.host, address.mllp_port)) as sender:
+            driver = Driver(
+                world,
+                people,
+                sender,
+                Gateway(database.home, world),
+                progress=days.append,
+                watch=Stopwatch(),
+            )
+            driver.run()
     assert days == list(range(-scenario.warm_up_days, scenario.days))
     return driver.tally
 

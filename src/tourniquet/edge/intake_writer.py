@@ -1,7 +1,8 @@
 """The one thread that takes messages into the record: whatever waits becomes one group.
 
 Steps of a group:
-1. Take what waits, up to 64 messages or 1 MB, without waiting for more.
+1. Take what waits, up to 64 messages or 1 MB. Where several came together last time, those just
+   answered send again at once: wait for them, but no longer than GATHER_SECONDS.
 2. Hand it to the flow, which keeps, applies and commits it in one transaction.
 3. Give the answers back; only then may a connection write them.
 
@@ -20,6 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -34,6 +36,7 @@ from tourniquet.wire.hl7v2 import peek_header
 
 GROUP_MESSAGES_MOST = 64
 GROUP_BYTES_MOST = 1024 * 1024
+GATHER_SECONDS = 0.002
 _WAIT_SECONDS = 1.0
 
 Ticket = TypeVar("Ticket")
@@ -73,6 +76,7 @@ class IntakeWriter(Generic[Ticket]):
         self._waiting: deque[Waiting[Ticket]] = deque()
         self._bell = threading.Condition()
         self._stopping = False
+        self._crowd = 1  # how many were there at once last time
         self._thread = threading.Thread(target=self._run, name="intake-writer", daemon=True)
 
     def start(self) -> None:
@@ -117,12 +121,24 @@ class IntakeWriter(Generic[Ticket]):
         with self._bell:
             while not self._waiting and not self._stopping:
                 self._bell.wait(_WAIT_SECONDS)
+            self._gather()
             while self._waiting and len(group) < GROUP_MESSAGES_MOST:
                 size += len(self._waiting[0].message.raw)
                 if group and size > GROUP_BYTES_MOST:
                     break
                 group.append(self._waiting.popleft())
         return group
+
+    def _gather(self) -> None:
+        """Wait a moment until as many are here as last time: fewer commits, each of more."""
+        most = min(self._crowd, GROUP_MESSAGES_MOST)
+        until = monotonic() + GATHER_SECONDS
+        while len(self._waiting) < most and not self._stopping:
+            left = until - monotonic()
+            if left <= 0:
+                break
+            self._bell.wait(left)
+        self._crowd = len(self._waiting)
 
     def _answers(self, group: Sequence[Waiting[Ticket]]) -> list[Answer]:
         messages = [waiting.message for waiting in group]

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from urllib.parse import urlencode
 
+import uvloop
+
 from tourniquet.kernel.errors import OperatorError
 from tourniquet.wire.hl7v2 import parse
 from tourniquet.wire.mllp import Frame, Unframer, frame
 
-CONNECTIONS = 32
+CONNECTIONS = 128
 ANSWER_SECONDS = 60.0
 TRIES = 5
 HTTP_SECONDS = 300
@@ -37,12 +39,17 @@ class Sent:
 
 
 class MessageSender:
-    """Sends messages over several MLLP connections at once, one at a time on each."""
+    """Sends messages over several MLLP connections at once, one at a time on each.
+
+    The connections stay open from one call to the next, as partners keep theirs; `close` ends them.
+    """
 
     def __init__(self, host: str, port: int, connections: int = CONNECTIONS) -> None:
         self._host = host
         self._port = port
         self._connections = connections
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._idle: list[_Connection] = []
 
     def send(self, messages: Iterable[tuple[str, bytes]]) -> list[Sent]:
         """Send (control id, bytes) pairs; the acknowledgement code of each, by control id.
@@ -52,13 +59,18 @@ class MessageSender:
         Raises: OperatorError when the listener cannot be reached or stays silent.
         """
         try:
-            return asyncio.run(self._send(iter(messages)))
+            return self._runner.run(self._send(iter(messages)))
         except (OSError, TimeoutError) as error:
             raise OperatorError(
                 "The MLLP listener does not answer.",
                 where=f"{self._host}:{self._port}",
                 remedy="See the server's log.",
             ) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._runner.run(self._close())
+        self._runner.close()
 
     async def _send(self, todo: Iterator[tuple[str, bytes]]) -> list[Sent]:
         first = list(islice(todo, self._connections))
@@ -70,29 +82,55 @@ class MessageSender:
         return [Sent(control_id, codes[control_id]) for control_id in sorted(codes)]
 
     async def _worker(self, todo: Iterator[tuple[str, bytes]], codes: dict[str, str]) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        unframer = Unframer()
+        connection = await self._connect()
         try:
             for control_id, payload in todo:
                 for _ in range(TRIES):
-                    writer.write(frame(payload))
-                    code = await asyncio.wait_for(_answer(reader, unframer), ANSWER_SECONDS)
+                    connection.writer.write(frame(payload))
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        code = await connection.answer()
                     codes[control_id] = code
                     if code not in ("AE", "CE"):
                         break
-        finally:
-            writer.close()
-            await writer.wait_closed()
+        except BaseException:
+            connection.writer.close()
+            raise
+        self._idle.append(connection)
+
+    async def _connect(self) -> _Connection:
+        """One that is open already and still is, else a new one."""
+        while self._idle:
+            kept = self._idle.pop()
+            if not (kept.reader.at_eof() or kept.writer.is_closing()):
+                return kept
+            kept.writer.close()
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        return _Connection(reader, writer)
+
+    async def _close(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.writer.close()
+        await asyncio.gather(
+            *(connection.writer.wait_closed() for connection in idle), return_exceptions=True
+        )
 
 
-async def _answer(reader: asyncio.StreamReader, unframer: Unframer) -> str:
-    while True:
-        data = await reader.read(65536)
-        if not data:
-            raise OSError("the listener closed the connection")
-        for event in unframer.feed(data):
-            if isinstance(event, Frame):
-                return parse(event.payload).segments[1].value(1)
+@dataclass
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    unframer: Unframer = field(default_factory=Unframer)
+
+    async def answer(self) -> str:
+        """The code of the next acknowledgement."""
+        while True:
+            data = await self.reader.read(65536)
+            if not data:
+                raise OSError("the listener closed the connection")
+            for event in self.unframer.feed(data):
+                if isinstance(event, Frame):
+                    return parse(event.payload).segments[1].value(1)
 
 
 @dataclass

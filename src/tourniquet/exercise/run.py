@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -137,15 +138,16 @@ def _play(
 
     with watch.part("server"), running_server(terms.home, terms.database_url) as address:
         people = sign_in_people(address, accounts)
-        driver = Driver(
-            world,
-            people,
-            MessageSender(address.host, address.mllp_port),
-            Gateway(terms.home, world),
-            progress=progress,
-            watch=watch,
-        )
-        driver.run()
+        with closing(MessageSender(address.host, address.mllp_port)) as sender:
+            driver = Driver(
+                world,
+                people,
+                sender,
+                Gateway(terms.home, world),
+                progress=progress,
+                watch=watch,
+            )
+            driver.run()
     return driver.tally
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -61,7 +61,7 @@ def open_need(
             NeedExtended(
                 need=need,
                 service_requests=order.service_request_ids,
-                **asdict(tighten(old, terms)),
+                **vars(tighten(old, terms)),
             ),
             subject=order.patient_id,
             cause=cause,
@@ -80,7 +80,7 @@ def open_need(
             service_requests=order.service_request_ids,
             requesting_organisation=order.requesting_organisation,
             registered_organisation=order.registered_organisation,
-            **asdict(terms),
+            **vars(terms),
         ),
         subject=order.patient_id,
         cause=cause,

@@ -31,7 +31,7 @@ from tourniquet.flows.intake import (
     append_registration,
     find_out,
 )
-from tourniquet.flows.receive_order import receive_order
+from tourniquet.flows.receive_order import Step, receive_order
 from tourniquet.flows.receive_patient import PreparedPatient, read_patient, receive_patient
 from tourniquet.flows.receive_report import receive_report
 from tourniquet.kernel import settings
@@ -321,10 +321,30 @@ class _Office:
         for _, meant, origin in work:
             for person in meant:
                 append_registration(self._journal, person, origin)
-        later = [follow for one in work for follow in self._apply_content(*one)]
-        for follow in later:
-            follow.append_to(self._journal)
+        about = [person.patient.id for _, meant, _ in work for person in meant]
+        if len(set(about)) == len(about):
+            self._apply_side_by_side(work)
+        else:
+            later = [follow for one in work for follow in self._apply_content(*one)]
+            for follow in later:
+                follow.append_to(self._journal)
         return outcomes
+
+    def _apply_side_by_side(self, work: Sequence[tuple[_Letter, list[Meant], Origin]]) -> None:
+        """Apply messages about different patients so that entries of one kind stand together."""
+        stories: list[tuple[Step, ...]] = []
+        later: list[FollowUp] = []
+        for letter, meant, origin in work:
+            if isinstance(letter.content, PatientOrders):
+                stories.append(receive_order(self._desk, letter.content, origin, meant[0].patient))
+            else:
+                later += self._apply_content(letter, meant, origin)
+        for steps in zip(*stories, strict=True):
+            for step in steps:
+                step(self._journal)
+        kinds = list(dict.fromkeys(type(follow.body) for follow in later))
+        for follow in sorted(later, key=lambda one: kinds.index(type(one.body))):
+            follow.append_to(self._journal)
 
     def _take(self, letter: _Letter) -> _Outcome:
         """Decide on one message, keep it, apply it; its answer."""
@@ -406,7 +426,8 @@ class _Office:
             for run, one in zip(content, meant, strict=True):
                 later += receive_report(journal, desk, run, origin, one.patient)
         elif isinstance(content, PatientOrders):
-            receive_order(journal, desk, content, origin, meant[0].patient)
+            for step in receive_order(desk, content, origin, meant[0].patient):
+                step(journal)
         elif content is not None:
             receive_patient(journal, desk, content, origin, meant[0])
         return later

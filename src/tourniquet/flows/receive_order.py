@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -40,6 +41,7 @@ from tourniquet.pathology.reading import SpecimenDraft
 from tourniquet.pathology.shelf import KnownRequest, KnownSpecimen
 from tourniquet.patients.rules import Known
 from tourniquet.record.journal import Writer
+from tourniquet.record.registry import Body
 
 
 @dataclass
@@ -61,10 +63,18 @@ class _Work:
     collected_at: datetime | None = None
 
 
+Step = Callable[[Writer], None]
+
+
 def receive_order(
-    journal: Writer, desk: Desk, content: PatientOrders, origin: Origin, patient: Known
-) -> None:
-    """Append what the orders of one message lead to; the message is kept already."""
+    desk: Desk, content: PatientOrders, origin: Origin, patient: Known
+) -> tuple[Step, ...]:
+    """What the orders of one message lead to, as steps that append; the message is kept already.
+
+    The steps are taken in order, and before the next message about the same patient is received.
+    Messages about different patients may take each step together, so that entries of one kind
+    stand side by side and are written together.
+    """
     requesting = next((o.requesting for o in content.orders if o.requesting), "")
     work = _Work(
         desk,
@@ -88,18 +98,13 @@ def receive_order(
         for sent in draft.specimens:
             if id(sent) not in work.placed:
                 _specimen(work, draft, sent, None)
-    _append(journal, work)
-    if work.wanted and work.collected_at is None:
-        _open_need(journal, work)  # 4.
-    if work.collected_at is not None and work.requisition:
-        record_collection(  # 5.
-            journal,
-            patient_id=patient.id,
-            requisition=work.requisition,
-            collected_at=work.collected_at,
-            clinic=content.clinic,
-            cause=origin.position,
-        )
+    return (
+        lambda journal: _append_requests(journal, work),
+        lambda journal: _append_changes(journal, work),
+        lambda journal: _append_moves(journal, work),
+        lambda journal: _open_need(journal, work),  # 4.
+        lambda journal: _end_need(journal, work),  # 5.
+    )
 
 
 def _requisition(content: PatientOrders, desk: Desk, patient: Known) -> str:
@@ -298,22 +303,25 @@ def specimen_steps(
     return steps
 
 
-def _append(journal: Writer, work: _Work) -> None:
-    subject, cause, act = work.patient.id, work.origin.position, work.origin.act
-    added = tuple(work.specimens.values())
+def _append_requests(journal: Writer, work: _Work) -> None:
     if work.requests:
         body = OrderReceived(
             sender=work.origin.sender,
             requisition=work.requisition,
             organisations=work.organisations,
             requests=tuple(work.requests),
-            specimens=added,
+            specimens=tuple(work.specimens.values()),
         )
-        journal.append(body, subject=subject, cause=cause, act=act)
-        added = ()
+        _append(journal, work, body)
+
+
+def _append_changes(journal: Writer, work: _Work) -> None:
     if work.changes:
-        changed = OrderChanged(changes=tuple(work.changes))
-        journal.append(changed, subject=subject, cause=cause, act=act)
+        _append(journal, work, OrderChanged(changes=tuple(work.changes)))
+
+
+def _append_moves(journal: Writer, work: _Work) -> None:
+    added = () if work.requests else tuple(work.specimens.values())
     if work.steps or added:
         moved = SpecimenMoved(
             steps=tuple(work.steps),
@@ -322,10 +330,16 @@ def _append(journal: Writer, work: _Work) -> None:
             requisition=work.requisition,
             organisations=work.organisations,
         )
-        journal.append(moved, subject=subject, cause=cause, act=act)
+        _append(journal, work, moved)
+
+
+def _append(journal: Writer, work: _Work, body: Body) -> None:
+    journal.append(body, subject=work.patient.id, cause=work.origin.position, act=work.origin.act)
 
 
 def _open_need(journal: Writer, work: _Work) -> None:
+    if not work.wanted or work.collected_at is not None:
+        return
     drafts = [draft for draft, _ in work.wanted]
     known_codes = load_catalogue().indications
     days = [draft.wanted_on for draft in drafts if draft.wanted_on is not None]
@@ -349,3 +363,15 @@ def _open_need(journal: Writer, work: _Work) -> None:
         cause=work.origin.position,
         ids=work.desk.ids,
     )
+
+
+def _end_need(journal: Writer, work: _Work) -> None:
+    if work.collected_at is not None and work.requisition:
+        record_collection(
+            journal,
+            patient_id=work.patient.id,
+            requisition=work.requisition,
+            collected_at=work.collected_at,
+            clinic=work.content.clinic,
+            cause=work.origin.position,
+        )

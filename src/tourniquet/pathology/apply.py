@@ -117,10 +117,9 @@ def order_received(entries: Sequence[Entry[OrderReceived]]) -> None:
             for r in e.body.requests
         ],
     )
-    for entry in entries:
-        _add_specimens(
-            entry, entry.body.specimens, entry.body.requisition, entry.body.organisations
-        )
+    _add_specimens(
+        (e, s, e.body.requisition, e.body.organisations) for e in entries for s in e.body.specimens
+    )
 
 
 _SPECIMEN = (
@@ -141,13 +140,10 @@ _SPECIMEN = (
 
 
 def _add_specimens(
-    entry: Entry[Any],
-    specimens: Sequence[SpecimenFact],
-    requisition: str,
-    organisations: Organisations,
+    added: Iterable[tuple[Entry[Any], SpecimenFact, str, Organisations]],
 ) -> None:
-    if not specimens:
-        return
+    """Each with its entry, its form and its organisations."""
+    known = list(added)
     insert_rows(
         Specimen,
         _SPECIMEN,
@@ -167,13 +163,13 @@ def _add_specimens(
                 s.condition,
                 *_scope(entry, organisations),
             )
-            for s in specimens
+            for entry, s, requisition, organisations in known
         ],
     )
     insert_rows(
         SpecimenRequest,
         ("specimen_id", "service_request_id"),
-        [(s.id, request) for s in specimens for request in s.service_request_ids],
+        [(s.id, request) for _, s, _, _ in known for request in s.service_request_ids],
     )
 
 
@@ -211,9 +207,9 @@ _STATUS_AFTER = {
 @applies(SpecimenMoved)
 def specimen_moved(entries: Sequence[Entry[SpecimenMoved]]) -> None:
     """One event for each step; the specimen shows the newest status."""
-    for entry in entries:
-        body = entry.body
-        _add_specimens(entry, body.added, body.requisition, body.organisations)
+    _add_specimens(
+        (e, s, e.body.requisition, e.body.organisations) for e in entries for s in e.body.added
+    )
     insert_rows(
         SpecimenEvent,
         ("specimen_id", "position", "kind", "at", "organisation", "actor", "note"),
@@ -223,12 +219,23 @@ def specimen_moved(entries: Sequence[Entry[SpecimenMoved]]) -> None:
             for s in e.body.steps
         ],
     )
+    # Of a specimen the first steps of all, then the second, and so on: together, and in order.
+    groups: list[dict[tuple[str, ...], list[list[Any]]]] = []
+    seen: dict[str, int] = {}
     for entry in entries:
         for step in entry.body.steps:
-            _show_step(entry, step)
+            turn = seen[step.specimen_id] = seen.get(step.specimen_id, -1) + 1
+            if turn == len(groups):
+                groups.append({})
+            names, values = _shown(entry, step)
+            groups[turn].setdefault(names, []).append(values)
+    for group in groups:
+        for names, rows in group.items():
+            update_rows(Specimen, names, rows, key=("id",))
 
 
-def _show_step(entry: Entry[SpecimenMoved], step: SpecimenStep) -> None:
+def _shown(entry: Entry[SpecimenMoved], step: SpecimenStep) -> tuple[tuple[str, ...], list[Any]]:
+    """The columns that a step sets, and their values with the specimen's id after them."""
     names = ["status", "updated_at", "position"]
     values: list[Any] = [_STATUS_AFTER.get(step.kind, "available"), entry.recorded_at]
     values.append(entry.position)
@@ -244,7 +251,7 @@ def _show_step(entry: Entry[SpecimenMoved], step: SpecimenStep) -> None:
     if step.condition:
         names.append("condition")
         values.append(step.condition)
-    update_rows(Specimen, tuple(names), [(*values, step.specimen_id)], key=("id",))
+    return tuple(names), [*values, step.specimen_id]
 
 
 # Reports ------------------------------------------------------------------------------------------

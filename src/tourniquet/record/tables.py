@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -44,15 +43,8 @@ def _sqlite_instant(value: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """`sql` is for one row, `sql_together` for ROWS_TOGETHER of them, or "" where none may join."""
-
     sql: str
-    sql_together: str
     converters: tuple[tuple[int, Converter], ...]
-
-
-ROWS_TOGETHER = 16  # more gained nothing where measured; SQLite may take no more than 999 values
-VALUES_MOST = 999
 
 
 def _fields(model: type[models.Model], names: Iterable[str]) -> list[models.Field[Any, Any]]:
@@ -93,9 +85,7 @@ def _insertion(
         ]
         action = f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
         after = f" ON CONFLICT ({', '.join(_quoted(_fields(model, key)))}) {action}"
-    joins = vendor == "sqlite" and not key and len(columns) * ROWS_TOGETHER <= VALUES_MOST
-    together = into + ", ".join([row] * ROWS_TOGETHER) if joins else ""
-    return _Statement(into + row + after, together, _converters(fields, vendor))
+    return _Statement(into + row + after, _converters(fields, vendor))
 
 
 @lru_cache(maxsize=512)
@@ -108,7 +98,7 @@ def _update(
     where = " AND ".join(f"{column} = %s" for column in columns[len(names) :])
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
     sql = f"UPDATE {table} SET {sets} WHERE {where}"  # noqa: S608 (names come from models)
-    return _Statement(sql, "", _converters(fields, vendor))
+    return _Statement(sql, _converters(fields, vendor))
 
 
 def _converted(rows: Iterable[Row], converters: tuple[tuple[int, Converter], ...]) -> list[Row]:
@@ -183,18 +173,10 @@ def _run(statement: _Statement, rows: list[Row]) -> None:
 
 
 def _run_plain(plain: sqlite3.Connection, statement: _Statement, rows: list[Row]) -> None:
-    done = 0
-    if statement.sql_together:
-        # The driver lets other threads run at every step: fewer steps, fewer waits for them.
-        while len(rows) - done >= ROWS_TOGETHER:
-            together = chain.from_iterable(rows[done : done + ROWS_TOGETHER])
-            plain.execute(_plain_sql(statement.sql_together), [*together])
-            done += ROWS_TOGETHER
-    rest = rows[done:] if done else rows
-    if len(rest) == 1:
-        plain.execute(_plain_sql(statement.sql), rest[0])
-    elif rest:
-        plain.executemany(_plain_sql(statement.sql), rest)
+    if len(rows) == 1:
+        plain.execute(_plain_sql(statement.sql), rows[0])
+    else:
+        plain.executemany(_plain_sql(statement.sql), rows)
 
 
 # What apply modules call --------------------------------------------------------------------------
