@@ -123,7 +123,6 @@ class Need(models.Model):
             models.Index(fields=["status", "priority", "due"], name="need_waiting"),
             models.Index(fields=["patient_id"], name="need_by_patient"),
             models.Index(fields=["requisition"], name="need_by_requisition"),
-            models.Index(fields=["status", "review_on"], name="need_review"),
             models.Index(fields=["position"], name="need_by_position"),
             models.Index(fields=["opened_at", "priority"], name="need_arrivals"),
         ]

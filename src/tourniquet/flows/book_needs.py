@@ -125,12 +125,13 @@ def book_needs(
     viewer: Viewer = SYSTEM_VIEWER,
     ids: IdSource | None = None,
     only_urgent: bool = False,
+    shortage: Shortage | None = None,
 ) -> Booking:
     """Give dates to those who wait, or only to the urgent of them; what came of it."""
     today = service_day(now)
     window = Window(today, BOOK_AHEAD_DAYS)
     # 1. Who is looked at.
-    shortage = read_shortage(now)
+    shortage = shortage or read_shortage(now)
     waiting = [
         row
         for row in read_needs_to_book(

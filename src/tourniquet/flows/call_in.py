@@ -25,6 +25,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.db.models import Case, When, Window
+from django.db.models.functions import RowNumber
+
 from tourniquet.diary.models import Appointment, Need
 from tourniquet.diary.planning import (
     read_booked,
@@ -40,14 +43,15 @@ from tourniquet.diary.rows import NeedRow, Places
 from tourniquet.diary.rules import URGENT, Tubes, parse_tubes
 from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
 from tourniquet.flows.moving import LINES_AT_ONCE, Moving, PlannedLine, apply_lines, route_hours
-from tourniquet.flows.outlook import read_shortage
+from tourniquet.flows.outlook import Shortage, read_shortage
 from tourniquet.flows.reaching import find_reachable
 from tourniquet.flows.set_up_region import batches
 from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.record.journal import Act, writing
-from tourniquet.triage.building import Window, build_problem, count_seats
+from tourniquet.triage.building import Window as Days
+from tourniquet.triage.building import build_problem, count_seats
 from tourniquet.triage.calling import Waiting, in_turn, measure_scarcity
 from tourniquet.triage.first_fit import FirstFit
 from tourniquet.triage.problem import Seats
@@ -62,6 +66,8 @@ NO_TUBES_ROOM = 100  # a paper form takes a seat and no tube
 _FIELDS = (
     "id",
     "priority",
+    "tubes",
+    "number",
     "due",
     "safe_until",
     "harm_per_day",
@@ -85,6 +91,7 @@ def call_in(
     viewer: Viewer = SYSTEM_VIEWER,
     ids: IdSource | None = None,
     only_urgent: bool = False,
+    shortage: Shortage | None = None,
 ) -> Called:
     """Fill what is left of today, with anybody or only with the urgent; what came of it."""
     # 1. Only in an incident.
@@ -98,7 +105,7 @@ def call_in(
         return Called(0, 0)
     places = read_places()
     # 3. Who could come.
-    shortage = read_shortage(now)
+    shortage = shortage or read_shortage(now)
     found = _candidates(today, left, shortage.queues)
     needs = read_needs(one.id for one in found)
     rows = [
@@ -112,7 +119,7 @@ def call_in(
     if not shortage.is_short:
         rows = [row for row in rows if row.id in reachable]
     # 4. In turn.
-    seats = count_seats(sessions, read_taken_seats(today, today), Window(today, 1))
+    seats = count_seats(sessions, read_taken_seats(today, today), Days(today, 1))
     lines, passed_over = _place_today(
         rows, reachable, places=places, seats=seats, left=left, today=today
     )
@@ -138,7 +145,7 @@ def _place_today(
         places=places,
         seats=seats,
         capacity={(lab, name, 0): tubes for (lab, name), tubes in left.items()},
-        window=Window(today, 1),
+        window=Days(today, 1),
         fixed=frozenset(row.id for row in rows),
     )
     fit = FirstFit(problem)
@@ -163,7 +170,7 @@ def _place_soon(passed_over: Sequence[NeedRow], places: Places, today: date) -> 
     rows = [row for row in passed_over if row.day is None]
     if not rows:
         return []
-    window = Window(today, SOON_DAYS)
+    window = Days(today, SOON_DAYS)
     used = read_used_tubes(today, window.last_day)
     problem = build_problem(
         [row._replace(released=max(row.released, today + timedelta(days=1))) for row in rows],
@@ -202,6 +209,15 @@ def _candidates(today: date, left: Mapping[tuple[str, str], int], queues: Queues
     total: Counter[str] = Counter()
     for (_, name), tubes in left.items():
         total[name] += tubes
+    most: dict[str, int] = {}
+
+    def most_of(pattern: str) -> int:
+        """How many of the others with these tubes are weighed; 0 where none fits today."""
+        if pattern not in most:
+            room = _room(parse_tubes(pattern), left)
+            most[pattern] = CANDIDATES_LEAST + CANDIDATES_A_PLACE * room if room else 0
+        return most[pattern]
+
     waiting = Need.objects.filter(status="waiting", released__lte=today)
     # Booked later than is safe: coming today would spare them the wait.
     late = Need.objects.filter(
@@ -211,15 +227,21 @@ def _candidates(today: date, left: Mapping[tuple[str, str], int], queues: Queues
     )
     found: dict[str, Waiting] = {}
     for rows in (waiting, late):
-        for pattern in sorted(rows.values_list("tubes", flat=True).distinct()):
-            room = _room(parse_tubes(pattern), left)
-            if not room:
-                continue
-            most = CANDIDATES_LEAST + CANDIDATES_A_PLACE * room
-            alike = rows.filter(tubes=pattern).order_by("priority", "safe_until", "id")
-            urgent = alike.filter(priority__in=URGENT).values_list(*_FIELDS)[:URGENT_MOST]
-            others = alike.exclude(priority__in=URGENT).values_list(*_FIELDS)[:most]
-            for key, priority, *terms in (*urgent, *others):
+        patterns = rows.values_list("tubes", flat=True).distinct()
+        longest = max((most_of(pattern) for pattern in patterns), default=0)
+        if not longest:
+            continue
+        numbered = rows.annotate(
+            is_urgent=Case(When(priority__in=URGENT, then=True), default=False),
+            number=Window(
+                RowNumber(),
+                partition_by=["tubes", "is_urgent"],
+                order_by=["priority", "safe_until", "id"],
+            ),
+        ).filter(number__lte=Case(When(is_urgent=True, then=URGENT_MOST), default=longest))
+        for key, priority, pattern, number, *terms in numbered.values_list(*_FIELDS):
+            fits = most_of(pattern)
+            if fits and number <= (URGENT_MOST if priority in URGENT else fits):
                 found[key] = Waiting(key, priority, parse_tubes(pattern), *terms)
     wanted: Counter[str] = Counter()
     for one in found.values():

@@ -13,6 +13,7 @@ Evening:
 3. Publish the public page while an incident runs.
 
 Invariants:
+- How short capacity is, is read once: every step of a morning works to the same answer.
 - Each step may be repeated: run twice on a day, the second run finds nothing left to do.
 """
 
@@ -28,6 +29,7 @@ from tourniquet.flows.book_needs import Booking, book_needs
 from tourniquet.flows.call_in import Called, call_in
 from tourniquet.flows.keep_waiting import keep_waiting
 from tourniquet.flows.open_gate import Opening, open_gate
+from tourniquet.flows.outlook import read_shortage
 from tourniquet.flows.propose_plan import propose_plan
 from tourniquet.flows.publish_status import Published, publish_status
 from tourniquet.flows.record_attendance import close_day
@@ -61,13 +63,14 @@ class Evening:
 
 def morning(now: datetime) -> Morning:
     """Do the morning's work."""
-    booking = book_needs(now=now)
+    shortage = read_shortage(now)
+    booking = book_needs(now=now, shortage=shortage)
     gate = open_gate(now=now)
-    called = call_in(now=now)
+    called = call_in(now=now, shortage=shortage)
     if called.called:
         again = open_gate(now=now)
         gate = Opening(gate.reserved + again.reserved, gate.turned_away + again.turned_away)
-    keep_waiting(now=now)
+    keep_waiting(now=now, shortage=shortage)
     telling = tell_people(now=now)
     sent = send_held(now=now)
     _done("morning", now)
@@ -76,15 +79,16 @@ def morning(now: datetime) -> Morning:
 
 def urgent(now: datetime) -> Morning:
     """What arrived since the morning and cannot wait until the next: book, open the gate, tell."""
-    booking = book_needs(now=now, only_urgent=True)
+    shortage = read_shortage(now)
+    booking = book_needs(now=now, only_urgent=True, shortage=shortage)
     if not Work.objects.filter(job="morning", day=service_day(now)).exists():
         # The morning is still to come: it calls in, and gives the others a word.
         return Morning(booking, Called(0, 0), open_gate(now=now), tell_people(now=now), 0)
-    gate, called = open_gate(now=now), call_in(now=now, only_urgent=True)
+    gate, called = open_gate(now=now), call_in(now=now, only_urgent=True, shortage=shortage)
     if called.called:
         again = open_gate(now=now)
         gate = Opening(gate.reserved + again.reserved, gate.turned_away + again.turned_away)
-    keep_waiting(now=now, only_urgent=True)
+    keep_waiting(now=now, only_urgent=True, shortage=shortage)
     return Morning(booking, called, gate, tell_people(now=now), 0)
 
 

@@ -35,10 +35,11 @@ def keep_waiting(
     viewer: Viewer = SYSTEM_VIEWER,
     ids: IdSource | None = None,
     only_urgent: bool = False,
+    shortage: Shortage | None = None,
 ) -> int:
     """Give review days to those, or the urgent of those, who go on waiting for a call; how many."""
     # 1. Only while capacity is short.
-    shortage = read_shortage(now)
+    shortage = shortage or read_shortage(now)
     if not shortage.is_short:
         return 0
     # 2. Who has no word.

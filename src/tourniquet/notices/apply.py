@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from tourniquet.notices.entries import (
     NoticeReported,
@@ -87,13 +88,19 @@ def notice_superseded(entries: Sequence[Entry[NoticeSuperseded]]) -> None:
 @applies(NoticeReported)
 def notice_reported(entries: Sequence[Entry[NoticeReported]]) -> None:
     """What became of it; once told, it stays told."""
-    _set([(e.body.status, e.recorded_at, e.position, e.body.notice) for e in entries])
-    update_rows(
-        Notice,
-        ("told_at",),
-        [(e.body.told_at, e.body.notice) for e in entries if e.body.told_at is not None],
-        key=("id",),
-    )
+    for is_told, run in groupby(entries, key=lambda e: e.body.told_at is not None):
+        if not is_told:
+            _set([(e.body.status, e.recorded_at, e.position, e.body.notice) for e in run])
+            continue
+        update_rows(
+            Notice,
+            ("status", "updated_at", "position", "told_at"),
+            [
+                (e.body.status, e.recorded_at, e.position, e.body.told_at, e.body.notice)
+                for e in run
+            ],
+            key=("id",),
+        )
     _note(
         [
             (e.body.notice, e.position, e.body.status, e.body.told_at or e.recorded_at, e.body.note)

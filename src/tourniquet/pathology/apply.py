@@ -437,20 +437,27 @@ def report_moved(entries: Sequence[Entry[ReportMoved]]) -> None:
     _withdraw(entries, "moved")
 
 
-_OF_A_PATIENT = (ServiceRequest, Specimen, DiagnosticReport, CriticalCall, Observation)
+_OF_A_PATIENT = (ServiceRequest, Specimen, DiagnosticReport, CriticalCall)
 
 
 @applies(HistoryMoved)
 def history_moved(entries: Sequence[Entry[HistoryMoved]]) -> None:
     """Every row about the patient names the one that stays."""
-    rows = [(e.body.into, e.subject) for e in entries]
-    for model in _OF_A_PATIENT:
-        table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                f"UPDATE {table} SET patient_id = %s WHERE patient_id = %s",  # noqa: S608 (names come from models)
-                rows,
+    with connection.cursor() as cursor:
+        for entry in entries:
+            into, old = entry.body.into, entry.subject
+            # Result lines have no index by patient: they are found through their reports.
+            cursor.execute(
+                "UPDATE pathology_observation SET patient_id = %s WHERE patient_id = %s AND"
+                " report_id IN (SELECT id FROM pathology_diagnosticreport WHERE patient_id = %s)",
+                [into, old, old],
             )
+            for model in _OF_A_PATIENT:
+                table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 (Django's documented API)
+                cursor.execute(
+                    f"UPDATE {table} SET patient_id = %s WHERE patient_id = %s",  # noqa: S608 (names come from models)
+                    [into, old],
+                )
 
 
 # Critical calls -----------------------------------------------------------------------------------

@@ -254,7 +254,8 @@ def _of_the_line(search: Search) -> Q:
     for ids in search.ids:
         wanted &= any_of([_line(name) for name in ids])
     for patients in search.patients:
-        wanted &= Q(patient_id__in=patients)
+        reports = DiagnosticReport.objects.filter(patient_id__in=patients)
+        wanted &= Q(patient_id__in=patients, report_id__in=reports.values("id"))
     for statuses in search.statuses:
         wanted &= Q(status__in=statuses)
     for tokens in search.codes:

@@ -178,9 +178,8 @@ class Observation(models.Model):
     status = models.TextField()
     effective_at = models.DateTimeField(null=True)
     note = models.TextField()
-
-    class Meta:
-        indexes = [models.Index(fields=["patient_id", "code"], name="observation_by_patient")]
+    # No index by patient: every result line would write a page of its own. They are found through
+    # their reports.
 
 
 class CriticalCall(Scoped):

@@ -17,7 +17,7 @@ import logging
 import sqlite3
 import threading
 
-EVERY_SECONDS = 0.2
+EVERY_SECONDS = 1.0
 JOIN_SECONDS = 5.0
 
 log = logging.getLogger(__name__)

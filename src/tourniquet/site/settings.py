@@ -30,7 +30,7 @@ def database(url: str, home: Path) -> dict[str, Any]:
                 "init_command": (
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
                     "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536; "
-                    "PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=16000;"
+                    "PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=64000;"
                 ),
             },
         }
