@@ -108,6 +108,28 @@ def test_from_proposal_over_acknowledgement_to_adoption(people: list[str]) -> No
     assert "In effect" in text_of(client_of("practice").get("/plan/"))
 
 
+def test_more_urgent_than_one_form_takes_are_shown_in_turn(
+    people: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tourniquet.triage import page_queries
+    from tourniquet.triage.models import PlanLine
+
+    monkeypatch.setattr(page_queries, "URGENT_MOST", 1)
+    where = propose()
+    urgent = PlanLine.objects.filter(urgent_unserved=True).count()
+    assert urgent > 1
+    seen: set[str] = set()
+    for left in range(urgent, 0, -1):
+        shown = client_of("hospital").get(where)
+        (only,) = boxes(shown.content.decode())
+        seen.add(only)
+        assert ("The next are shown when these are acknowledged." in text_of(shown)) == (left > 1)
+        assert adopt(where).status_code == 400, "somebody urgent is still open"
+        acknowledge_all(where)
+    assert len(seen) == urgent
+    assert adopt(where).status_code == 303
+
+
 def test_a_plan_is_adopted_once(people: list[str]) -> None:
     where = propose()
     acknowledge_all(where)

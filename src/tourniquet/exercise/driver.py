@@ -237,13 +237,15 @@ class Driver:
     def _adopt_plan(self) -> None:
         """The lead asks for a plan; a clinician takes on what is urgent and unserved; adopted."""
         where = self._people.lead.submit("/plan/propose/", {}, page="/plan/")
-        page = self._people.clinician.get(where).decode()
-        urgent = messages.checkbox_values(page, "need")
-        if urgent:
+        while urgent := self._shown_urgent(where):
             self._people.clinician.submit(f"{where}acknowledge/", {"need": urgent}, page=where)
         self._people.lead.submit(
             f"{where}adopt/", {"adopted_by": "Exercise lead", "adopt_note": ""}, page=where
         )
+
+    def _shown_urgent(self, where: str) -> list[str]:
+        """The urgent needs whose boxes the plan's page shows: those still to be taken on."""
+        return messages.checkbox_values(self._people.clinician.get(where).decode(), "need")
 
     def _collect(self, day: int) -> list[Visit]:
         """Clinics take specimens from those who come and whom the gate passed."""

@@ -257,7 +257,7 @@ def _read_changes() -> list[NeedChange]:
 def read_known(changes: Sequence[NeedChange], *, now: datetime) -> Known:
     """Patients, appointments, what was told last, and whom something was sent today."""
     today = service_day(now)
-    told = _read_last_told(changes)
+    told = _read_last_told([change.id for change in changes])
     patients = _read_patients(change.patient for change in changes)
     visits = _read_visits([change.id for change in changes])
     codes = {row.registered_organisation for row in patients.values()}
@@ -281,13 +281,10 @@ _TOLD = ("position", "need_id", "id", "kind", "appointment_id", "review_on", "st
 _VISIT = ("booked_at", "id", "need_id", "day", "at", "status", "reason", "clinic")
 
 
-def _read_last_told(changes: Sequence[NeedChange]) -> dict[str, tuple[str, Told, str]]:
+def _read_last_told(needs: list[str]) -> dict[str, tuple[str, Told, str]]:
     """By need, the newest notice that no later one replaced: its id, what it said, its status."""
     told: dict[str, tuple[str, Told, str]] = {}
-    needs = {change.id for change in changes}
-    patients = sorted({change.patient for change in changes})
-    found = select_in(Notice, _TOLD, "patient_id", patients)
-    rows = [row for row in found if row[1] in needs and row[6] != "superseded"]
+    rows = [row for row in select_in(Notice, _TOLD, "need_id", needs) if row[6] != "superseded"]
     for _, need, notice, kind, appointment, review_on, status in sorted(rows, key=itemgetter(0)):
         told[need] = (notice, Told(kind, appointment, review_on), status)
     return told

@@ -37,6 +37,7 @@ class Notice(models.Model):
             models.Index(fields=["status", "written_at"], name="notice_by_status"),
             models.Index(fields=["patient_id", "written_at"], name="notice_by_patient"),
             models.Index(fields=["caused_by"], name="notice_by_cause"),
+            models.Index(fields=["need_id"], name="notice_by_need"),
             models.Index(fields=["status", "send_on"], name="notice_to_send"),
         ]
 

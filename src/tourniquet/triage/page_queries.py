@@ -16,7 +16,7 @@ from tourniquet.directory.roles import Task, Viewer
 from tourniquet.kernel.errors import NotFound
 from tourniquet.triage.models import Plan, PlanLine
 
-URGENT_MOST = 20_000
+URGENT_MOST = 500  # boxes of one form: a browser's form of more than 1,000 fields is refused
 ACKNOWLEDGED_SHOWN = 100
 PAGE_MOST = 500
 CHOICES_MOST = 1000
@@ -52,7 +52,10 @@ def find_current_plan(viewer: Viewer) -> Plan | None:
 
 
 def list_urgent_lines(viewer: Viewer, plan: str) -> list[PlanLine]:
-    """Urgent needs that the plan does not serve in time: all open, then some of the rest."""
+    """Urgent needs that the plan does not serve in time: the first that are open, then some others.
+
+    As they are acknowledged the next take their place.
+    """
     found = _lines(viewer, plan).filter(urgent_unserved=True).order_by("priority", "need_id")
     still_open = found.filter(acknowledged_by="")[:URGENT_MOST]
     return [*still_open, *found.exclude(acknowledged_by="")[:ACKNOWLEDGED_SHOWN]]

@@ -1,7 +1,8 @@
 """Plans: made, looked at, acknowledged, adopted.
 
 Invariants:
-- Every urgent need that the plan does not serve in time is listed, whatever the page and filters.
+- Urgent needs that the plan does not serve in time are listed whatever the page and filters, those
+  still open first; the next are shown when these are acknowledged.
 - Who may not see clinical records sees figures and no names.
 - The page asks the database a fixed number of questions, however many rows it has.
 """
