@@ -1,4 +1,4 @@
-"""Orders of one group about different patients are written together, and mean what they mean alone."""
+"""Orders about different patients are written together, and mean what they mean alone."""
 
 from __future__ import annotations
 
