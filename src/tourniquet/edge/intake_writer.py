@@ -1,7 +1,7 @@
 """The one thread that takes messages into the record: whatever waits becomes one group.
 
 Steps of a group:
-1. Take what waits, up to 64 messages or 1 MB. Where several came together last time, those just
+1. Take what waits, up to 128 messages or 1 MB. Where several came together last time, those just
    answered send again at once: wait for them, but no longer than GATHER_SECONDS.
 2. Hand it to the flow, which keeps, applies and commits it in one transaction.
 3. Give the answers back; only then may a connection write them.
@@ -34,7 +34,7 @@ from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.wire.acknowledgement import AckCode, ErrorCode, ErrorDetail, acknowledge
 from tourniquet.wire.hl7v2 import peek_header
 
-GROUP_MESSAGES_MOST = 64
+GROUP_MESSAGES_MOST = 128
 GROUP_BYTES_MOST = 1024 * 1024
 GATHER_SECONDS = 0.002
 _WAIT_SECONDS = 1.0

@@ -52,7 +52,7 @@ from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.registry import Body
 from tourniquet.record.tables import select_in
 
-NEEDS_AT_ONCE = 500  # needs of one transaction, and parameters of one statement
+NEEDS_AT_ONCE = 900  # needs of one transaction, and parameters of one statement
 NORMAL_REASON = "Your practice asked for this test."
 JOB = "tell"
 MEND_AFTER = timedelta(minutes=10)
