@@ -40,6 +40,8 @@ def test_answers_come_in_order_on_each_connection() -> None:
 
 
 def test_groups_are_bounded() -> None:
+    from tourniquet.edge.intake_writer import GROUP_MESSAGES_MOST
+
     flow = Recorder()
     flow.gate = threading.Event()
     with listening(flow, connection_messages_max=500) as running, Sender(running.port) as sender:
@@ -48,7 +50,7 @@ def test_groups_are_bounded() -> None:
         flow.gate.set()
         for _ in range(200):
             sender.answer()
-    assert max(flow.groups) == 64
+    assert max(flow.groups) == GROUP_MESSAGES_MOST
     large = Recorder()
     large.gate = threading.Event()
     with listening(large) as running, Sender(running.port) as sender:
@@ -58,6 +60,22 @@ def test_groups_are_bounded() -> None:
         for _ in range(9):
             sender.answer()
     assert max(large.groups) <= 2  # about 1 MB
+
+
+def test_a_lone_sender_is_not_kept_waiting_for_others() -> None:
+    """After a crowd the writer waits for one again, but only for a moment."""
+    flow = Recorder()
+    flow.gate = threading.Event()
+    with listening(flow, connection_messages_max=500) as running, Sender(running.port) as sender:
+        sender.send(*(message(str(n)) for n in range(60)))
+        _wait_for(lambda: running.counters.received == 60)
+        flow.gate.set()
+        for _ in range(60):
+            sender.answer()
+        for number in range(3):
+            sender.send(message(f"alone {number}"))
+            assert outcome(sender.answer())[0] == "AA"
+    assert flow.groups[-3:] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("step", [1, 3, 1000])

@@ -54,7 +54,7 @@ def tell_diary() -> None:
     region.need(patients[0], "CKD")
     region.made -= 1
     region.need(patients[0], "AKI")
-    for need in Need.objects.filter(status="waiting")[:1]:
+    for need in Need.objects.filter(status="waiting").order_by("review_on", "id")[:1]:
         with writing(region.act()) as journal:
             withdraw_need(
                 journal,
