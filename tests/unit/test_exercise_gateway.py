@@ -108,3 +108,26 @@ def test_answers_go_in_bounded_posts(
     assert Gateway(tmp_path, world).deliver(console, MOMENT) == 10
     assert [len(rows) for _, rows in console.posts] == [4, 4, 2]
     assert len(console.receipts) == 10
+
+
+def test_what_follows_from_an_answer_leaves_the_next_day(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast the server writes the letter after a failed text: else no two runs are alike."""
+    monkeypatch.setattr(gateway, "RECEIPTS_AT_ONCE", 1)
+
+    class Following(RecordingConsole):
+        def post_json(self, path: str, value: object) -> Any:
+            if not self.posts:
+                _write(tmp_path, "letter", "follows", "by letter then")
+            return super().post_json(path, value)
+
+    console = Following()
+    _write(tmp_path, "text", "n1", "one")
+    _write(tmp_path, "text", "n2", "two")
+    _write(tmp_path, "letter", "n3", "three")
+    post = Gateway(tmp_path, world)
+    assert post.deliver(console, MOMENT) == 3
+    assert set(console.receipts) == {"n1", "n2", "n3"}
+    assert post.deliver(console, MOMENT) == 1
+    assert "follows" in console.receipts

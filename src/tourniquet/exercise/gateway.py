@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import islice
@@ -52,21 +52,28 @@ class Gateway:
         return count
 
     def _lots(self, moment: datetime) -> Iterator[list[dict[str, str]]]:
+        # Looked at before any answer is sent: what follows from the answers leaves the next day,
+        # however fast the server takes them.
+        lying = {folder: self._find_new(self._outbox / folder) for folder in CHANNEL_OF_FOLDER}
         for folder, channel in CHANNEL_OF_FOLDER.items():
-            found = self._pick_up(self._outbox / folder)
+            found = self._pick_up(lying[folder])
             while lot := list(islice(found, RECEIPTS_AT_ONCE)):
                 yield self._answer(channel, lot, moment)
 
-    def _pick_up(self, place: Path) -> Iterator[tuple[str, bytes]]:
-        """Notice and content of everything that is new: lines of lots, pages of letters."""
+    def _find_new(self, place: Path) -> list[Path]:
+        """Files that were not there before, in order of their names."""
         if not place.is_dir():
-            return
+            return []
         new = sorted(
             path
             for path in place.iterdir()
             if path.name not in self._seen and not path.name.startswith(".")
         )
         self._seen.update(path.name for path in new)
+        return new
+
+    def _pick_up(self, new: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+        """Notice and content of each: lines of lots, pages of letters."""
         for path in new:
             if path.suffix == ".jsonl":
                 for line in path.read_bytes().splitlines():
