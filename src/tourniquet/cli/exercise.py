@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -87,7 +90,7 @@ def command(  # noqa: PLR0917 (click passes by name)
         database_url=database_url or "",
     )
     total = played.days + played.warm_up_days
-    with output.progress("Setting up the region", total) as steps:
+    with _ended_like_ctrl_c(), output.progress("Setting up the region", total) as steps:
         result = run_exercise(terms, describe=steps.describe, advance=steps.advance)
     if as_json:
         output.emit_json(result.scorecard)
@@ -96,6 +99,16 @@ def command(  # noqa: PLR0917 (click passes by name)
             output.say(line)
     if serve:
         _serve(folder, database_url or "", port, mllp_port)
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends the play as Ctrl-C does: its server and helpers end with it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(home: Path, database_url: str, port: int, mllp_port: int) -> None:
