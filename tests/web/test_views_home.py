@@ -19,6 +19,7 @@ from tests.support.console import (
     text_of,
 )
 from tests.support.database import Database
+from tourniquet.web.filters import staff_datetime
 
 DECLARATION = {"title": "Attack", "level": "3", "next_update_due": "03-Jun-2024 08:00"}
 HOME_QUERIES_MOST = 24
@@ -54,6 +55,20 @@ def test_the_first_page_counts_what_needs_somebody(people: list[str]) -> None:
     assert "Critical results to phone 1" in text
     assert "Hub Laboratory Chemistry 200 of 200 100%" in text
     assert "Near normal" in text
+
+
+def test_the_next_update_is_the_one_that_the_public_was_told(people: list[str]) -> None:
+    """Declared without a time, the public page still names one; so do Now and the incident."""
+    from tourniquet.notices.models import StatusPublication
+
+    lead = client_of("lead")
+    post(lead, "/incident/declare/", DECLARATION | {"next_update_due": ""}, page="/incident/")
+    told = StatusPublication.objects.latest("position").next_update_at
+    assert told is not None
+    for address in ("/", "/incident/"):
+        text = text_of(lead.get(address))
+        assert f"Next update due {staff_datetime(told)}" in text
+        assert "Overdue" not in text
 
 
 def test_figures_are_those_of_the_viewers_organisation(people: list[str]) -> None:

@@ -161,6 +161,20 @@ def read_needs_to_book(today: date, last: date, *, filling: int) -> list[NeedRow
     return sorted((NeedRow(*row) for row in rows), key=lambda row: row.id)
 
 
+def read_needs_without_word(
+    today: date, last: date, *, priorities: tuple[str, ...] = ()
+) -> list[NeedRow]:
+    """Needs that wait and were told nothing yet, or whose review day has come."""
+    found = Need.objects.filter(
+        Q(reason="") | Q(review_on=None) | Q(review_on__lte=today),
+        status="waiting",
+        released__lte=last,
+    )
+    if priorities:
+        found = found.filter(priority__in=priorities)
+    return [NeedRow(*row) for row in found.order_by("id").values_list(*_NEED)]
+
+
 def read_booked(first: date, last: date, *, priorities: tuple[str, ...] = ()) -> list[NeedRow]:
     """Needs with an appointment on these days that the gate has not passed yet."""
     appointments = Appointment.objects.filter(

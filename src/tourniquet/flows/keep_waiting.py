@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from tourniquet.diary.planning import read_needs_to_book
+from tourniquet.diary.planning import read_needs_without_word
 from tourniquet.diary.rows import NeedRow
 from tourniquet.diary.rules import BOOK_AHEAD_DAYS, URGENT, parse_tubes
 from tourniquet.directory.roles import SYSTEM_VIEWER, Viewer
@@ -47,10 +47,10 @@ def keep_waiting(
     window = Window(today, BOOK_AHEAD_DAYS)
     rows = [
         row
-        for row in read_needs_to_book(today, window.last_day, filling=0)
-        if _needs_a_word(row, today)
-        and (row.priority in URGENT or not only_urgent)
-        and shortage.calls_in(row.priority, parse_tubes(row.tubes))
+        for row in read_needs_without_word(
+            today, window.last_day, priorities=tuple(sorted(URGENT)) if only_urgent else ()
+        )
+        if shortage.calls_in(row.priority, parse_tubes(row.tubes))
     ]
     # 3. Deferred.
     lines = [_deferred(row, shortage, window, today) for row in rows]
@@ -68,10 +68,6 @@ def keep_waiting(
         with writing(act) as journal:
             apply_lines(journal, work, part, is_last=True)
     return len(lines)
-
-
-def _needs_a_word(row: NeedRow, today: date) -> bool:
-    return not row.reason or row.review_on is None or row.review_on <= today
 
 
 def _deferred(row: NeedRow, shortage: Shortage, window: Window, today: date) -> PlannedLine:

@@ -2,7 +2,8 @@
 
 1. Reject a proposal that was interrupted: half a plan is never shown nor adopted.
 2. Read the diary: needs, seats, capacity as declared, the last weeks' urgent arrivals.
-3. Solve, with what is not known yet held back: the forecast's margin, the reserve for the urgent.
+3. Solve for those who get dates ahead, with what is not known yet held back: the forecast's margin,
+   the reserve for the urgent. While capacity is short the others are called in; they hear by when.
 4. Append `plan.proposed` with the figures; it is proposing.
 5. Append one `plan.line` for each patient whose situation changes or who stays without a date, in
    batches; then `plan.completed`: it is proposed.
@@ -87,21 +88,14 @@ def propose_plan(
     window = Window(first_day or choose_first_day(now), days)
     rows = read_needs_to_plan(window.first_day, window.last_day)
     # 3. Solve for those who wait and those whose booking cannot stand.
-    today = service_day(now)
     stage = read_stage(window, now=now)
     loose, fixed = choose_loose(rows, stage, window)
-    loose, patient = split_patient(loose, window, today=today)
-    solution = solver(build_stage_problem(loose, fixed, stage, window))
-    decisions = [
-        *leave_to_calls(loose, solution.decisions, read_shortage(now), window),
-        *(let_wait(row, window) for row in patient),
-    ]
-    lines, figures = draw_lines([*loose, *patient], decisions, window, today=today)
+    asked, decisions, summary = decide(loose, fixed, stage, window, now=now, solver=solver)
+    lines, figures = draw_lines(asked, decisions, window, today=service_day(now))
     standing_harm = harm_of_standing(fixed, window)
     # 4. The parent.
     plan = (ids or RandomIds()).new(now)
     running = find_running()
-    summary = solution.summary
     with writing(act) as journal:
         parent = journal.append(
             PlanProposed(
@@ -134,6 +128,28 @@ def propose_plan(
             )
             journal.append(note, cause=parent)
     return plan
+
+
+def decide(
+    loose: Sequence[NeedRow],
+    fixed: Sequence[NeedRow],
+    stage: Stage,
+    window: Window,
+    *,
+    now: datetime,
+    solver: Solver,
+) -> tuple[list[NeedRow], list[Decision], Summary]:
+    """Those asked about in order, the decision for each, and the figures of those planned ahead."""
+    loose, patient = split_patient(loose, window, today=service_day(now))
+    shortage = read_shortage(now)
+    planned, called = split_called(loose, shortage)
+    solution = solver(build_stage_problem(planned, fixed, stage, window))
+    decisions = [
+        *leave_to_calls(planned, solution.decisions, shortage, window),
+        *(wait_turn(row, shortage, window) for row in called),
+        *(let_wait(row, window) for row in patient),
+    ]
+    return [*planned, *called, *patient], decisions, solution.summary
 
 
 def _write_lines(
@@ -261,14 +277,28 @@ def let_wait(row: NeedRow, window: Window) -> Decision:
     return Decision(row.id, DEFER, "", "", None, review, words)
 
 
+def split_called(
+    rows: Sequence[NeedRow], shortage: Shortage
+) -> tuple[list[NeedRow], list[NeedRow]]:
+    """Who is planned, and who is called in while capacity is short: they get no date ahead.
+
+    A date ahead would be broken by the next forecast, and holds tubes that each morning may give
+    to whom waiting harms most. The urgent with a booking are planned, as the plan may keep it.
+    """
+    called = [
+        row
+        for row in rows
+        if shortage.calls_in(row.priority, parse_tubes(row.tubes))
+        and not (row.priority in URGENT and row.day is not None)
+    ]
+    keys = {row.id for row in called}
+    return [row for row in rows if row.id not in keys], called
+
+
 def leave_to_calls(
     rows: Sequence[NeedRow], decisions: Sequence[Decision], shortage: Shortage, window: Window
 ) -> list[Decision]:
-    """The plan's decisions; while capacity is short, who is called in gets no date ahead.
-
-    A date ahead would be broken by the next forecast, and holds tubes that each morning may give
-    to whom waiting harms most. So an urgent booking that the plan keeps stays, another does not.
-    """
+    """The plan's decisions, but an urgent booking that it does not keep is called in instead."""
     return [
         wait_turn(row, shortage, window)
         if shortage.calls_in(row.priority, parse_tubes(row.tubes))

@@ -8,11 +8,12 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db.models import QuerySet
 
 from tourniquet.directory.roles import Task, Viewer
-from tourniquet.notices.models import Notice
+from tourniquet.notices.models import Notice, StatusPublication
 
 ROWS_MOST = 500
 TO_SEND = ("written", "sending", "failed_for_now")
@@ -50,3 +51,9 @@ def _scoped(viewer: Viewer) -> QuerySet[Notice]:
     if viewer.organisation:
         found = found.filter(registered_organisation=viewer.organisation)
     return found
+
+
+def find_promised_update() -> datetime | None:
+    """When the public page says that the next word comes; public, so nobody is asked who."""
+    last = StatusPublication.objects.order_by("-position").values_list("next_update_at", flat=True)
+    return last.first()

@@ -18,7 +18,7 @@ from tourniquet.directory.roles import Task, Viewer
 from tourniquet.incident.models import Incident
 from tourniquet.incident.queries import find_latest, list_timeline
 from tourniquet.kernel.clock import service_day
-from tourniquet.notices.page_queries import count_undelivered
+from tourniquet.notices.page_queries import count_undelivered, find_promised_update
 from tourniquet.pathology.queries import count_open_calls, list_open_calls, named_patients
 from tourniquet.patients.queries import count_provisional
 from tourniquet.record.home import clock
@@ -93,7 +93,7 @@ def _counts(viewer: Viewer, now: datetime) -> HomeCounts:
 
 def _incident(incident: Incident, viewer: Viewer, now: datetime) -> IncidentNow:
     plan = find_current_plan(viewer)
-    due = incident.next_update_at
+    due = incident.next_update_at or find_promised_update()
     return IncidentNow(
         title=incident.title,
         level=incident.level,

@@ -23,6 +23,7 @@ from tourniquet.flows.stand_down import stand_down
 from tourniquet.incident.models import Incident
 from tourniquet.incident.queries import count_timeline, find_latest, list_timeline
 from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
+from tourniquet.notices.page_queries import find_promised_update
 from tourniquet.pathology.catalogue import DISCIPLINES
 from tourniquet.record.home import clock
 from tourniquet.web import addresses
@@ -331,7 +332,7 @@ def _describe(incident: Incident, viewer: Viewer, form: Form) -> IncidentPage:
         declared_by=incident.declared_by,
         stood_down_at=incident.stood_down_at,
         stood_down_by=incident.stood_down_by,
-        next_update_due=incident.next_update_at,
+        next_update_due=incident.next_update_at or find_promised_update(),
         public_text=incident.public_text,
         methane=tuple(
             MethaneLine(letter, label, text)
