@@ -126,7 +126,9 @@ def test_an_incident_moves_people_and_nobody_is_left_without_a_word(
     assert adoption.applied > 0
     plan = Plan.objects.get()
     assert plan.state == "adopted"
-    assert plan.harm >= plan.lower_bound
+    # Most are called in: harm is of the dates alone, the bound of everybody, so there is no gap.
+    assert plan.gap is None
+    assert plan.lower_bound > 0
     assert not PlanLine.objects.filter(applied=False, skipped="").exists()
     morning(region.now)
     waiting = Need.objects.filter(status="waiting", released__lte=region.today)
@@ -171,6 +173,21 @@ def test_a_review_day_brings_a_date_or_a_new_review_day(database: Database) -> N
     morning(region.now)
     assert Need.objects.get(pk=need).status == "booked"
     assert_sound()
+
+
+def test_a_plan_in_normal_times_is_held_against_the_bound_of_the_same_people(
+    database: Database,
+) -> None:
+    from tourniquet.flows.propose_plan import propose_plan
+    from tourniquet.triage.models import Plan
+
+    region = set_up()
+    _fill(region, 24)
+    propose_plan(viewer=SYSTEM_VIEWER, now=region.now, ids=region.ids)
+    plan = Plan.objects.get()
+    assert plan.booked > 0
+    assert plan.harm >= plan.lower_bound
+    assert plan.gap is not None
 
 
 def test_urgent_needs_not_served_must_be_acknowledged_before_adoption(database: Database) -> None:

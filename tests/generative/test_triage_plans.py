@@ -17,7 +17,7 @@ from tests.support.plan_checker import Region, check, rows_of
 from tests.support.plan_problems import Shape, make_problem
 from tourniquet.triage.problem import Plan
 from tourniquet.triage.reading import read_problem
-from tourniquet.triage.solver import solve
+from tourniquet.triage.solver import prove_least_harm, solve
 from tourniquet.triage.writing import write_plan
 
 TINY_SEEDS = 200
@@ -81,7 +81,7 @@ def find_least_harm(region: Region) -> Fraction:
 
 def test_tiny_plans_against_all_plans(tmp_path: Path) -> None:
     """Bound <= optimum <= harm always, and harm is the optimum nearly always."""
-    optimal = 0
+    optimal = proved = 0
     for seed in range(TINY_SEEDS):
         folder = make_problem(tmp_path / str(seed), seed, TINY[seed % len(TINY)])
         plan = plan_of(folder)
@@ -90,9 +90,13 @@ def test_tiny_plans_against_all_plans(tmp_path: Path) -> None:
         least = find_least_harm(Region(folder))
         assert plan.summary.harm == harm, seed
         assert plan.summary.lower_bound <= least <= harm, seed
+        quick = prove_least_harm(read_problem(folder))
+        assert quick <= least, seed
+        proved += quick > 0
         optimal += harm == least
     print(f"optimal: {optimal} of {TINY_SEEDS}")
     assert optimal >= TINY_OPTIMAL_SHARE_MIN * TINY_SEEDS
+    assert proved  # a bound of nought would be true of everything
 
 
 @pytest.mark.parametrize("seed", range(12))

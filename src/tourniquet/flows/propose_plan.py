@@ -45,7 +45,7 @@ from tourniquet.triage.models import Plan
 from tourniquet.triage.problem import BOOK, DEFER, KEEP, MOVE, Decision, Problem, Summary
 from tourniquet.triage.problem import Plan as Solution
 from tourniquet.triage.rules import EMERGENCY_WORDS
-from tourniquet.triage.solver import solve_quickly
+from tourniquet.triage.solver import prove_least_harm, solve_quickly
 
 LATER_REVIEW_DAYS = {"P1": 1, "P2": 7, "P3": 14}  # a second review and later ones; proposed
 TURN_REVIEW_DAYS = {"P2": 7}  # looked at each morning whatever it says; proposed
@@ -90,9 +90,8 @@ def propose_plan(
     # 3. Solve for those who wait and those whose booking cannot stand.
     stage = read_stage(window, now=now)
     loose, fixed = choose_loose(rows, stage, window)
-    asked, decisions, summary = decide(loose, fixed, stage, window, now=now, solver=solver)
-    lines, figures = draw_lines(asked, decisions, window, today=service_day(now))
-    standing_harm = harm_of_standing(fixed, window)
+    made = decide(loose, fixed, stage, window, now=now, solver=solver)
+    lines, figures = draw_lines(made.rows, made.decisions, window, today=service_day(now))
     # 4. The parent.
     plan = (ids or RandomIds()).new(now)
     running = find_running()
@@ -105,9 +104,9 @@ def propose_plan(
                 first_day=window.first_day,
                 days=days,
                 needs=len(rows),
-                harm=round(float(summary.harm) + standing_harm, 6),
-                lower_bound=round(float(summary.lower_bound) + standing_harm, 6),
-                gap=gap_of(summary, standing_harm),
+                harm=made.harm,
+                lower_bound=made.lower_bound,
+                gap=made.gap,
                 kept=figures.kept + len(fixed),
                 moved=figures.moved,
                 booked=figures.booked,
@@ -130,6 +129,20 @@ def propose_plan(
     return plan
 
 
+@dataclass(frozen=True)
+class Made:
+    """A plan before it is written. Harm is that of the dates it gives or lets stand.
+
+    The bound is of everybody, so there is a gap only where nobody is called in.
+    """
+
+    rows: list[NeedRow]
+    decisions: list[Decision]
+    harm: float
+    lower_bound: float
+    gap: float | None
+
+
 def decide(
     loose: Sequence[NeedRow],
     fixed: Sequence[NeedRow],
@@ -138,18 +151,26 @@ def decide(
     *,
     now: datetime,
     solver: Solver,
-) -> tuple[list[NeedRow], list[Decision], Summary]:
-    """Those asked about in order, the decision for each, and the figures of those planned ahead."""
+) -> Made:
+    """Decide for each of `loose` what becomes of them."""
     loose, patient = split_patient(loose, window, today=service_day(now))
     shortage = read_shortage(now)
     planned, called = split_called(loose, shortage)
     solution = solver(build_stage_problem(planned, fixed, stage, window))
-    decisions = [
-        *leave_to_calls(planned, solution.decisions, shortage, window),
-        *(wait_turn(row, shortage, window) for row in called),
-        *(let_wait(row, window) for row in patient),
-    ]
-    return [*planned, *called, *patient], decisions, solution.summary
+    decisions = leave_to_calls(planned, solution.decisions, shortage, window)
+    decisions += [wait_turn(row, shortage, window) for row in called]
+    decisions += [let_wait(row, window) for row in patient]
+    summary, standing = solution.summary, harm_of_standing(fixed, window)
+    least = summary.lower_bound
+    if called:
+        least = prove_least_harm(build_stage_problem(loose, fixed, stage, window))
+    return Made(
+        [*planned, *called, *patient],
+        decisions,
+        round(float(summary.harm) + standing, 6),
+        round(float(least) + standing, 6),
+        None if called else gap_of(summary, standing),
+    )
 
 
 def _write_lines(

@@ -16,6 +16,7 @@ Invariants:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -62,6 +63,15 @@ def solve(problem: Problem, *, seed: int = 0, effort: Effort = THOROUGH) -> Plan
 def solve_quickly(problem: Problem) -> Plan:
     """Plan a live region: a person waits for it, and a percent of harm is content enough."""
     return solve(problem, effort=QUICK)
+
+
+def prove_least_harm(problem: Problem) -> Fraction:
+    """A harm that no plan of `problem` can be below, without making one; sound, not the best."""
+    network = build_network(problem)
+    if network.need_count == 0 or not network.links.size:
+        return prove_bound(network, _no_prices(network)) * network.unit
+    prices = (_no_prices(network), programme.solve_pooled(network, seed=0))
+    return max(prove_bound(network, each) for each in prices) * network.unit
 
 
 def _plan_network(network: Network, *, seed: int, effort: Effort) -> tuple[Placement, int]:
