@@ -1,0 +1,298 @@
+"""The files of the record: the one way in which they are read and written.
+
+Everything that must outlive a power cut goes through `Disk`, and `Disk` through the few calls of
+`Files`; so tests run the same code on files that lose, tear and reorder what was not flushed.
+
+1. A new file is written under a name of its own, flushed, linked to its name, and its folder is
+   flushed: it is there whole, or not at all. It is never overwritten; the same content again is no
+   change.
+2. A file that is replaced is written beside, flushed, renamed over the old one, its folder flushed.
+3. What is appended counts only once `flush` has returned.
+
+Invariants:
+- After a write or a flush failed, nothing is written any more, and nothing is tried again: what a
+  failed flush left behind is not known (the kernel may have dropped it and report success next
+  time). Reading goes on. Only a new `Disk`, after somebody looked, writes again.
+- A path is a name below the root; none leads out of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
+
+PART_ENDING = ".part"
+PATH_CHARACTERS_MOST = 1024
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+
+T = TypeVar("T")
+
+
+class Files(Protocol):
+    """The calls on files that a `Disk` needs. Paths are relative, with `/`. All raise OSError."""
+
+    def write_at(self, path: str, at: int, content: bytes) -> None:
+        """Write all of it at this offset; the file is made where there is none."""
+
+    def read_at(self, path: str, at: int, length: int) -> bytes:
+        """So many bytes from this offset on, fewer at the end of the file."""
+
+    def size(self, path: str) -> int | None:
+        """How long the file is; None where there is none."""
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in the folder, sorted; nothing where there is none."""
+
+    def flush(self, path: str) -> None:
+        """Return once the file's content outlives a power cut."""
+
+    def flush_folder(self, folder: str) -> None:
+        """Return once the names in the folder outlive a power cut."""
+
+    def make_folder(self, folder: str) -> None:
+        """Make it in a folder that is there; nothing happens where it is there itself."""
+
+    def link(self, path: str, target: str) -> None:
+        """Give the file a second name. Raises: FileExistsError."""
+
+    def rename(self, path: str, target: str) -> None:
+        """Give the file another name, in place of what had it."""
+
+    def remove(self, path: str) -> None:
+        """Take the name away; nothing happens where there is none."""
+
+
+class Disk:
+    """Files below one root that outlive a power cut once a call has returned."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._failed = ""
+        self._kept: set[str] = set()  # names that this disk has made outlive a power cut
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more; empty while all is well."""
+        return self._failed
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        """A whole file. Raises: IntegrityError when there is none or it is longer than allowed."""
+        size = self.size(path)
+        if size is None:
+            raise IntegrityError("The file is missing.", where=path)
+        if size > bytes_most:
+            raise IntegrityError(f"The file has {size} bytes, more than {bytes_most}.", where=path)
+        return self._reading(path, lambda: self._files.read_at(path, 0, size))
+
+    def read_part(self, path: str, at: int, length: int) -> bytes:
+        """So many bytes from this offset on. Raises: IntegrityError when there are fewer."""
+        found = self._reading(path, lambda: self._files.read_at(_checked(path), at, length))
+        if len(found) != length:
+            raise IntegrityError(
+                f"The file ends after {at + len(found)} bytes; {at + length} were expected.",
+                where=path,
+            )
+        return found
+
+    def size(self, path: str) -> int | None:
+        """How long a file is; None where there is none."""
+        return self._reading(path, lambda: self._files.size(_checked(path)))
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder, sorted, without what an interrupted write left there."""
+        found = self._reading(folder, lambda: self._files.names(folder and _checked(folder)))
+        return [name for name in found if not name.endswith(PART_ENDING)]
+
+    def create(self, path: str, content: bytes) -> None:
+        """Make a file that is never changed. Raises: IntegrityError when another has its name."""
+        self._writing(path, lambda: self._create(_checked(path), content))
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put a file in place of the one with that name, whole."""
+        self._writing(path, lambda: self._replace(_checked(path), content))
+
+    def append(self, path: str, content: bytes, *, at: int) -> None:
+        """Write on at the file's end, which is `at`. Raises: IntegrityError when it is not."""
+        self._writing(path, lambda: self._append(_checked(path), content, at))
+
+    def flush(self, path: str) -> None:
+        """Return once what was appended outlives a power cut."""
+        self._writing(path, lambda: self._files.flush(_checked(path)))
+
+    def _create(self, path: str, content: bytes) -> None:
+        self._keep_folders(path)
+        if self._is_there(path, content):
+            self._files.flush(path)
+        else:
+            part = self._write_beside(path, content)
+            self._files.link(part, path)
+            self._files.remove(part)
+        self._files.flush_folder(_folder_of(path))
+
+    def _is_there(self, path: str, content: bytes) -> bool:
+        size = self._files.size(path)
+        if size is None:
+            return False
+        if size != len(content) or self._files.read_at(path, 0, size) != content:
+            raise IntegrityError(
+                "Another file has this name already; nothing was changed.",
+                where=path,
+                remedy="Keep both, and see what wrote it.",
+            )
+        return True
+
+    def _replace(self, path: str, content: bytes) -> None:
+        self._keep_folders(path)
+        self._files.rename(self._write_beside(path, content), path)
+        self._files.flush_folder(_folder_of(path))
+
+    def _write_beside(self, path: str, content: bytes) -> str:
+        part = path + PART_ENDING
+        self._files.remove(part)  # an interrupted write's; it was never under the file's own name
+        self._files.write_at(part, 0, content)
+        self._files.flush(part)
+        return part
+
+    def _append(self, path: str, content: bytes, at: int) -> None:
+        size = self._files.size(path)
+        if (size or 0) != at:
+            raise IntegrityError(
+                f"The file has {size or 0} bytes; it was to go on at {at}. Nothing was written.",
+                where=path,
+            )
+        self._keep_folders(path)
+        self._files.write_at(path, at, content)
+        if path not in self._kept:  # also one that an earlier process made and did not flush
+            self._files.flush_folder(_folder_of(path))
+            self._kept.add(path)
+
+    def _keep_folders(self, path: str) -> None:
+        """Make the folders above a file, and their names outlive a power cut."""
+        above = ""
+        for name in path.split("/")[:-1]:
+            folder = f"{above}/{name}" if above else name
+            if folder not in self._kept:
+                self._files.make_folder(folder)
+                self._files.flush_folder(above)  # also one that an earlier process did not flush
+                self._kept.add(folder)
+            above = folder
+
+    def _writing(self, path: str, work: Callable[[], None]) -> None:
+        if self._failed:
+            raise StorageUnavailable(
+                f"Nothing is written since a write failed: {self._failed}.",
+                where=path,
+                remedy="Look at the disk, then start again.",
+            )
+        try:
+            work()
+        except OSError as error:
+            self._failed = error.strerror or type(error).__name__
+            raise StorageUnavailable(
+                f"The file could not be written: {self._failed}.",
+                where=path,
+                remedy="Nothing more is written. Look at the disk, then start again.",
+            ) from error
+
+    def _reading(self, path: str, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except OSError as error:
+            raise StorageUnavailable(
+                f"The file could not be read: {error.strerror or type(error).__name__}.",
+                where=path,
+                remedy="Look at the disk.",
+            ) from error
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _checked(path: str) -> str:
+    fits = len(path) <= PATH_CHARACTERS_MOST and not path.endswith(PART_ENDING)
+    if not (fits and all(_NAME.fullmatch(name) for name in path.split("/"))):
+        raise IntegrityError("This is not a name in the record.", where=path[:200])
+    return path
+
+
+class LocalFiles:
+    """Files of the operating system, below a folder.
+
+    A file stays open from a write to its flush: the kernel reports what went wrong in between to
+    those who had it open.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str, int] = {}
+
+    def write_at(self, path: str, at: int, content: bytes) -> None:
+        """See `Files`."""
+        number = self._open.get(path)
+        if number is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+            number = self._open[path] = os.open(self._root / path, flags, _FILE_MODE)
+        done = 0
+        while done < len(content):
+            done += os.pwrite(number, memoryview(content)[done:], at + done)
+
+    def read_at(self, path: str, at: int, length: int) -> bytes:
+        """See `Files`."""
+        with (self._root / path).open("rb") as file:
+            file.seek(at)
+            return file.read(length)
+
+    def size(self, path: str) -> int | None:
+        """See `Files`."""
+        try:
+            return (self._root / path).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        """See `Files`."""
+        try:
+            return sorted(path.name for path in (self._root / folder).iterdir())
+        except FileNotFoundError:
+            return []
+
+    def flush(self, path: str) -> None:
+        """See `Files`."""
+        number = self._open.pop(path, None)
+        _flush(os.open(self._root / path, os.O_RDWR | os.O_CLOEXEC) if number is None else number)
+
+    def flush_folder(self, folder: str) -> None:
+        """See `Files`."""
+        _flush(os.open(self._root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def make_folder(self, folder: str) -> None:
+        """See `Files`."""
+        (self._root / folder).mkdir(mode=_FOLDER_MODE, exist_ok=True)
+
+    def link(self, path: str, target: str) -> None:
+        """See `Files`."""
+        os.link(self._root / path, self._root / target)
+
+    def rename(self, path: str, target: str) -> None:
+        """See `Files`."""
+        (self._root / path).replace(self._root / target)
+
+    def remove(self, path: str) -> None:
+        """See `Files`."""
+        (self._root / path).unlink(missing_ok=True)
+
+
+def _flush(number: int) -> None:
+    """Flush an open file, and close it whatever came of it."""
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
