@@ -58,7 +58,7 @@ class Life:
             path = f"tile/{self.random.randrange(3)}/{self.random.randrange(4):03}"
             content = Random(path).randbytes(700)
             promises.may_be.setdefault(path, {None}).add(content)
-            self.disk.create(path, content)
+            self.disk.create({path: content})
             promises.may_be[path] = {content}
         elif kind == "replace":
             path = self.random.choice(("checkpoint", "state/position"))
@@ -104,7 +104,7 @@ def _check_that_nothing_is_written(disk: Disk, files: SimulatedFiles) -> None:
     calls = files.calls
     assert disk.failure == "simulated"
     for write in (
-        lambda: disk.create("tile/9/000", b"x"),
+        lambda: disk.create({"tile/9/000": b"x"}),
         lambda: disk.replace("checkpoint", b"x"),
         lambda: disk.append("body/x", b"x", at=0),
         lambda: disk.flush("body/x"),
@@ -148,8 +148,8 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
 def test_files_are_made_replaced_and_appended_to(files: Files) -> None:
     disk = Disk(files)
     assert (disk.size("tile/0/000"), disk.names("tile")) == (None, [])
-    disk.create("tile/0/000", b"abc")
-    disk.create("tile/0/000", b"abc")
+    disk.create({"tile/0/000": b"abc"})
+    disk.create({"tile/0/000": b"abc"})
     disk.replace("checkpoint", b"one")
     disk.replace("checkpoint", b"two")
     disk.append("body/0", b"ab", at=0)
@@ -169,10 +169,10 @@ def test_files_are_made_replaced_and_appended_to(files: Files) -> None:
 
 def test_what_is_wrong_is_refused_and_changes_nothing(files: Files) -> None:
     disk = Disk(files)
-    disk.create("tile/0/000", b"abc")
+    disk.create({"tile/0/000": b"abc"})
     for work, what in (
-        (lambda: disk.create("tile/0/000", b"abd"), "Another file"),
-        (lambda: disk.create("tile/0/000", b"abcd"), "Another file"),
+        (lambda: disk.create({"tile/0/000": b"abd"}), "Another file"),
+        (lambda: disk.create({"tile/0/000": b"abcd"}), "Another file"),
         (lambda: disk.append("tile/0/000", b"d", at=2), "go on at 2"),
         (lambda: disk.append("body/0", b"d", at=1), "go on at 1"),
         (lambda: disk.read("tile/0/000", bytes_most=2), "more than 2"),
@@ -205,7 +205,7 @@ def test_what_is_wrong_is_refused_and_changes_nothing(files: Files) -> None:
 def test_no_path_leads_out_of_the_record(files: Files, path: str) -> None:
     disk = Disk(files)
     with pytest.raises(IntegrityError, match="not a name"):
-        disk.create(path, b"x")
+        disk.create({path: b"x"})
     with pytest.raises(IntegrityError, match="not a name"):
         disk.size(path)
 
@@ -215,7 +215,7 @@ def test_an_interrupted_write_leaves_nothing_under_its_name(tmp_path: Path) -> N
     (tmp_path / "tile" / f"000{PART_ENDING}").write_bytes(b"half of what was to be longer")
     disk = Disk(LocalFiles(tmp_path))
     assert (disk.size("tile/000"), disk.names("tile")) == (None, [])
-    disk.create("tile/000", b"whole")
+    disk.create({"tile/000": b"whole"})
     assert disk.read("tile/000", bytes_most=5) == b"whole"
     assert [path.name for path in (tmp_path / "tile").iterdir()] == ["000"]
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -110,9 +110,15 @@ class Disk:
         found = self._reading(folder, lambda: self._files.names(folder and _checked(folder)))
         return [name for name in found if not name.endswith(PART_ENDING)]
 
-    def create(self, path: str, content: bytes) -> None:
-        """Make a file that is never changed. Raises: IntegrityError when another has its name."""
-        self._writing(path, lambda: self._create(_checked(path), content))
+    def create(self, files: Mapping[str, bytes]) -> None:
+        """Make files, by their paths, that are never changed.
+
+        Until it returns any of them may be there, each whole. Raises: IntegrityError when another
+        has the name of one; those before it may be there then.
+        """
+        for path in files:
+            _checked(path)
+        self._writing(next(iter(files), ""), lambda: self._create(files))
 
     def replace(self, path: str, content: bytes) -> None:
         """Put a file in place of the one with that name, whole."""
@@ -126,15 +132,17 @@ class Disk:
         """Return once what was appended outlives a power cut."""
         self._writing(path, lambda: self._files.flush(_checked(path)))
 
-    def _create(self, path: str, content: bytes) -> None:
-        self._keep_folders(path)
-        if self._is_there(path, content):
-            self._files.flush(path)
-        else:
-            part = self._write_beside(path, content)
-            self._files.link(part, path)
-            self._files.remove(part)
-        self._files.flush_folder(_folder_of(path))
+    def _create(self, files: Mapping[str, bytes]) -> None:
+        for path, content in files.items():
+            self._keep_folders(path)
+            if self._is_there(path, content):
+                self._files.flush(path)
+            else:
+                part = self._write_beside(path, content)
+                self._files.link(part, path)
+                self._files.remove(part)
+        for folder in sorted({_folder_of(path) for path in files}):
+            self._files.flush_folder(folder)
 
     def _is_there(self, path: str, content: bytes) -> bool:
         size = self._files.size(path)

@@ -1,0 +1,193 @@
+"""A log on a disk: it grows by entries, and a signed checkpoint says how far.
+
+1. Write the entries into bundles, full ones and the one that is partial.
+2. Write the tiles that changed.
+3. Sign the checkpoint and put it in place of the last. Only now are the entries published.
+
+Invariants:
+- A checkpoint never says more than what is on the disk, whole, below it.
+- What a power cut left behind beyond the checkpoint is never overwritten. Whoever goes on brings
+  the same entries again, in the same order; a file that would differ is refused.
+- A log is begun once, by `begin`. One whose checkpoint is gone is not begun anew by accident.
+- `verify` trusts nothing but the pinned key: it hashes every entry again.
+
+Source: C2SP tlog-tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tourniquet.kernel.errors import IntegrityError, OperatorError
+from tourniquet.record.disk import Disk
+from tourniquet.record.notes import (
+    NOTE_BYTES_MOST,
+    Checkpoint,
+    Note,
+    Signer,
+    VerifierKey,
+    read_checkpoint,
+    read_note,
+    sign,
+)
+from tourniquet.record.tiles import (
+    ENTRIES,
+    ENTRY_BYTES_MOST,
+    pack_entries,
+    tile_path,
+    unpack_entries,
+)
+from tourniquet.record.tree import HASH_BYTES, TILE_WIDTH, Frontier, hash_leaf, read_frontier
+
+CHECKPOINT = "checkpoint"
+BUNDLE_BYTES_MOST = TILE_WIDTH * (ENTRY_BYTES_MOST + 2)
+ENTRIES_AT_ONCE = 100_000  # of one publication, so that it ends in seconds
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where a log stands: its frontier, and the entries of its partial bundle."""
+
+    frontier: Frontier
+    entries: tuple[bytes, ...]
+
+
+class Log:
+    """The one writer of a log."""
+
+    def __init__(self, disk: Disk, signer: Signer) -> None:
+        """Go on with a log. Raises: IntegrityError when its end is not as its checkpoint says."""
+        self._disk = disk
+        self._signer = signer
+        self.checkpoint = read_last(disk, signer.verifier)
+        self._end = _read_end(disk, self.checkpoint)
+
+    @classmethod
+    def begin(cls, disk: Disk, signer: Signer) -> Log:
+        """Begin a log in an empty place. Raises: OperatorError when it is not empty."""
+        if disk.names(""):
+            raise OperatorError(
+                "A log can't begin here: there are files already.",
+                remedy="Choose an empty folder, or go on with the log that is there.",
+            )
+        empty = Checkpoint(signer.name, 0, Frontier().root())
+        disk.replace(CHECKPOINT, str(_sign(empty, signer)).encode())
+        return cls(disk, signer)
+
+    def publish(self, entries: Sequence[bytes]) -> Note:
+        """Publish these entries after those that are there; the signed checkpoint.
+
+        Raises: StorageUnavailable, IntegrityError. Nothing is published then.
+        """
+        if len(entries) > ENTRIES_AT_ONCE:
+            raise IntegrityError(f"{len(entries)} entries at once are more than {ENTRIES_AT_ONCE}.")
+        # 1. Entries.
+        frontier, tiles = self._end.frontier.grow([hash_leaf(entry) for entry in entries])
+        row = [*self._end.entries, *entries]
+        number = self._end.frontier.size // TILE_WIDTH
+        files: dict[str, bytes] = {}
+        for at in range(0, len(row) if entries else 0, TILE_WIDTH):
+            part = row[at : at + TILE_WIDTH]
+            files[tile_path(ENTRIES, number + at // TILE_WIDTH, len(part))] = pack_entries(part)
+        # 2. Tiles.
+        files |= {tile_path(tile.level, tile.number, tile.width): tile.hashes for tile in tiles}
+        self._disk.create(files)
+        # 3. The checkpoint.
+        checkpoint = Checkpoint(self._signer.name, frontier.size, frontier.root())
+        note = _sign(checkpoint, self._signer)
+        self._disk.replace(CHECKPOINT, str(note).encode())
+        self.checkpoint = checkpoint
+        self._end = _End(frontier, tuple(row[len(row) - frontier.size % TILE_WIDTH :]))
+        return note
+
+
+def _sign(checkpoint: Checkpoint, signer: Signer) -> Note:
+    text = checkpoint.text()
+    return Note(text, (sign(text, signer),))
+
+
+def read_last(disk: Disk, key: VerifierKey) -> Checkpoint:
+    """The checkpoint of a log. Raises: IntegrityError when there is none that the key signed."""
+    try:
+        return read_checkpoint(read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)), key)
+    except IntegrityError as error:
+        raise IntegrityError(error.what, where=error.where or CHECKPOINT) from error
+
+
+def read_tile(disk: Disk, level: int, number: int, width: int) -> bytes:
+    """A tile's hashes; a partial one's from the full one where that is all there is.
+
+    Raises: IntegrityError when there is none.
+    """
+    path = tile_path(level, number, width)
+    if width < TILE_WIDTH and disk.size(path) is None:
+        path = tile_path(level, number)
+    return disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)[: width * HASH_BYTES]
+
+
+def _read_end(disk: Disk, checkpoint: Checkpoint) -> _End:
+    frontier = read_frontier(checkpoint.size, lambda *tile: read_tile(disk, *tile))
+    if frontier.root() != checkpoint.root:
+        raise IntegrityError(
+            f"The tiles do not have the root of the checkpoint at {checkpoint.size}.",
+            where=CHECKPOINT,
+            remedy="Do not write on. Verify the log from its beginning.",
+        )
+    number, width = divmod(checkpoint.size, TILE_WIDTH)
+    entries = read_entries(disk, number, width) if width else []
+    if width and [hash_leaf(entry) for entry in entries] != list(frontier.partial[0]):
+        raise IntegrityError(
+            "The last entries are not those of the tree.", where=tile_path(ENTRIES, number, width)
+        )
+    return _End(frontier, tuple(entries))
+
+
+def read_entries(disk: Disk, number: int, width: int) -> list[bytes]:
+    """The entries of a bundle. Raises: IntegrityError when it is missing or holds others."""
+    path = tile_path(ENTRIES, number, width)
+    bundle = disk.read(path, bytes_most=BUNDLE_BYTES_MOST)
+    try:
+        return unpack_entries(bundle, width)
+    except IntegrityError as error:
+        raise IntegrityError(error.what, where=path) from error
+
+
+def verify(disk: Disk, key: VerifierKey) -> Checkpoint:
+    """Hash a log again from its first entry; its checkpoint, where everything holds.
+
+    Raises: IntegrityError that names the first bad file, or where none is the checkpoint.
+    """
+    checkpoint = read_last(disk, key)
+    frontier = Frontier()
+    while frontier.size < checkpoint.size:
+        number = frontier.size // TILE_WIDTH
+        width = min(TILE_WIDTH, checkpoint.size - frontier.size)
+        entries = read_entries(disk, number, width)
+        frontier, tiles = frontier.grow([hash_leaf(entry) for entry in entries])
+        is_last = frontier.size == checkpoint.size
+        for tile in tiles:
+            if tile.width == TILE_WIDTH or is_last:
+                _compare(disk, tile.level, tile.number, tile.hashes)
+    for level, row in enumerate(frontier.partial):
+        if row:  # also those that the last entries did not change
+            _compare(disk, level, checkpoint.size >> 8 * (level + 1), b"".join(row))
+    if frontier.root() != checkpoint.root:
+        raise IntegrityError(
+            f"The first {checkpoint.size} entries do not have the root of the checkpoint.",
+            where=CHECKPOINT,
+        )
+    return checkpoint
+
+
+def _compare(disk: Disk, level: int, number: int, hashes: bytes) -> None:
+    path = tile_path(level, number, len(hashes) // HASH_BYTES)
+    kept = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
+    if kept != hashes:
+        at = next(
+            (at for at, pair in enumerate(zip(kept, hashes, strict=False)) if pair[0] != pair[1]), 0
+        )
+        position = (number * TILE_WIDTH + at // HASH_BYTES) << 8 * level
+        raise IntegrityError(
+            f"The hash over position {position} and on is not that of the entries.", where=path
+        )
