@@ -162,9 +162,10 @@ def test_files_are_made_replaced_and_appended_to(files: Files) -> None:
     assert again.read_part("body/0", 1, 3) == b"bcd"
     assert again.names("") == ["body", "checkpoint", "tile"]
     assert again.names("tile/0") == ["000"]
-    again.append("body/0", b"ef", at=4)
-    again.flush("body/0")
-    assert again.read("body/0", bytes_most=6) == b"abcdef"
+    with pytest.raises(IntegrityError, match="another process"):
+        again.append("body/0", b"ef", at=4)
+    again.keep("checkpoint")
+    assert again.read("body/0", bytes_most=4) == b"abcd"
 
 
 def test_what_is_wrong_is_refused_and_changes_nothing(files: Files) -> None:
@@ -175,6 +176,11 @@ def test_what_is_wrong_is_refused_and_changes_nothing(files: Files) -> None:
         (lambda: disk.create({"tile/0/000": b"abcd"}), "Another file"),
         (lambda: disk.append("tile/0/000", b"d", at=2), "go on at 2"),
         (lambda: disk.append("body/0", b"d", at=1), "go on at 1"),
+        (lambda: disk.create({"tile/0/002": b"new", "tile/0/000": b"abd"}), "Another file"),
+        (lambda: disk.flush("body/0"), "missing"),
+        (lambda: disk.keep("checkpoint"), "missing"),
+        (lambda: disk.read("tile/0", bytes_most=2), "missing"),
+        (lambda: disk.read("tile/0/000/x", bytes_most=2), "missing"),
         (lambda: disk.read("tile/0/000", bytes_most=2), "more than 2"),
         (lambda: disk.read("tile/0/001", bytes_most=2), "missing"),
         (lambda: disk.read_part("tile/0/000", 1, 3), "ends after 3"),
@@ -182,7 +188,7 @@ def test_what_is_wrong_is_refused_and_changes_nothing(files: Files) -> None:
         with pytest.raises(IntegrityError, match=what):
             work()
     assert disk.read("tile/0/000", bytes_most=3) == b"abc"
-    assert (disk.failure, disk.names("")) == ("", ["tile"])
+    assert (disk.failure, disk.names(""), disk.names("tile/0")) == ("", ["tile"], ["000"])
 
 
 @pytest.mark.parametrize(
@@ -199,7 +205,9 @@ def test_what_is_wrong_is_refused_and_changes_nothing(files: Files) -> None:
         "a\\b",
         "a\n",
         f"a{PART_ENDING}",
-        "a" * 1025,
+        f"a{PART_ENDING}/b",
+        "a" * 251,
+        "a/" * 600 + "a",
     ],
 )
 def test_no_path_leads_out_of_the_record(files: Files, path: str) -> None:
@@ -220,12 +228,32 @@ def test_an_interrupted_write_leaves_nothing_under_its_name(tmp_path: Path) -> N
     assert [path.name for path in (tmp_path / "tile").iterdir()] == ["000"]
 
 
-def test_a_full_disk_ends_all_writing_in_plain_words(tmp_path: Path) -> None:
-    """A real device that is always full."""
-    (tmp_path / "body").symlink_to("/dev/full")
+def test_a_file_replaced_while_it_was_open_is_the_one_that_is_written_to(tmp_path: Path) -> None:
     disk = Disk(LocalFiles(tmp_path))
-    with pytest.raises(StorageUnavailable, match=r"body: .* No space left on device"):
-        disk.append("body", b"x", at=0)
-    with pytest.raises(StorageUnavailable, match="since a write failed"):
+    disk.append("a", b"x", at=0)
+    disk.replace("a", b"new")
+    disk.append("a", b"y", at=3)
+    disk.flush("a")
+    assert (tmp_path / "a").read_bytes() == b"newy"
+
+
+def test_a_device_that_is_full_says_so_and_is_let_go(tmp_path: Path) -> None:
+    (tmp_path / "body").symlink_to("/dev/full")
+    files = LocalFiles(tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(OSError, match="No space left on device"):
+        files.write_at("body", 0, b"x")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_an_interrupted_call_ends_all_writing(tmp_path: Path) -> None:
+    class Interrupted(LocalFiles):
+        def flush(self, path: str) -> None:
+            raise KeyboardInterrupt
+
+    disk = Disk(Interrupted(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        disk.replace("checkpoint", b"x")
+    with pytest.raises(StorageUnavailable, match="interrupted"):
         disk.replace("checkpoint", b"x")
     assert not (tmp_path / "checkpoint").exists()

@@ -22,6 +22,7 @@ from tourniquet.record.tree import Frontier, hash_leaf
 SIGNER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 OTHER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
 SEEDS = effort(300, 20_000)
+FOUND = (2513, 8746, 8841)  # once built on a checkpoint that a power cut then took back
 LIVES = 4
 BATCHES = (0, 1, 3, 40, 255, 256, 300, 600)
 SIZE = 1_300  # five full tiles, a partial one, a second level
@@ -38,7 +39,7 @@ def root_of(size: int) -> bytes:
 
 
 def test_what_was_published_outlives_power_cuts_kills_and_failures() -> None:
-    ends = [live(seed) for seed in range(SEEDS)]
+    ends = [live(seed) for seed in (*range(SEEDS), *FOUND)]
     assert max(ends) > 256
 
 
@@ -187,6 +188,15 @@ def test_the_writer_refuses_an_end_that_is_not_as_signed(folder: Path) -> None:
     assert Log(disk, SIGNER).checkpoint.size == SIZE
 
 
+def test_a_tile_that_is_not_as_long_as_its_name_says_is_refused(tmp_path: Path) -> None:
+    """The root alone, put in place of the two hashes under it, has that root as well."""
+    log = Log.begin(Disk(LocalFiles(tmp_path)), SIGNER)
+    log.publish([entry(number) for number in range(512)])
+    (tmp_path / tile_path(1, 0, 2)).write_bytes(log.checkpoint.root)
+    with pytest.raises(IntegrityError, match="does not hold 2 hashes"):
+        Log(Disk(LocalFiles(tmp_path)), SIGNER)
+
+
 def test_other_entries_in_a_published_place_are_refused(folder: Path, tmp_path: Path) -> None:
     """A checkpoint put back to an earlier one makes a fork; the files that are there stop it."""
     old = tmp_path / "old"
@@ -195,10 +205,13 @@ def test_other_entries_in_a_published_place_are_refused(folder: Path, tmp_path: 
     log.publish([entry(number) for number in range(SIZE, SIZE + 300)])
     (folder / CHECKPOINT).write_bytes((old / CHECKPOINT).read_bytes())
     forked = Log(Disk(LocalFiles(folder)), SIGNER)
-    with pytest.raises(IntegrityError, match="Another file"):
-        forked.publish([b"another entry"] * 300)
+    for count in (300, 5, 1, 700):
+        with pytest.raises(IntegrityError, match="Other entries"):
+            forked.publish([b"another entry"] * count)
     assert forked.checkpoint.size == SIZE
-    forked.publish([entry(number) for number in range(SIZE, SIZE + 300)])
+    for size in (SIZE + 5, SIZE + 290, SIZE + 300):
+        start = forked.checkpoint.size
+        forked.publish([entry(number) for number in range(start, size)])
     assert check(folder) == SIZE + 300
 
 

@@ -19,6 +19,7 @@ from tourniquet.record.tree import (
     check_consistency,
     check_inclusion,
     hash_leaf,
+    hash_node,
     read_frontier,
 )
 
@@ -121,7 +122,9 @@ def test_every_proof_holds_and_none_of_another_leaf_or_root(data: st.DataObject)
 
 def _spoil(proof: list[bytes], data: st.DataObject) -> list[list[bytes]]:
     """A hash too many, one too few, one with a bit changed."""
-    found = [[*proof, bytes(HASH_BYTES)]]
+    found = [[*proof, bytes(HASH_BYTES)], [*proof, b""]]
+    if len(proof) > 1:  # the border between two of them moved
+        found.append([proof[0] + proof[1][:1], proof[1][1:], *proof[2:]])
     if proof:
         at = data.draw(st.integers(0, len(proof) - 1))
         byte = data.draw(st.integers(0, HASH_BYTES - 1))
@@ -198,6 +201,20 @@ def test_what_is_not_in_the_tree_cannot_be_asked_for() -> None:
     short = Tree(5, lambda *_: b"")
     with pytest.raises(IntegrityError, match="not whole"):
         short.root()
+
+
+def test_a_proof_of_parts_that_are_no_hashes_is_refused() -> None:
+    """Parts of other lengths would let a log put another leaf under a root given out before."""
+    leaves = [hash_leaf(bytes([number])) for number in range(3)]
+    first = hash_node(leaves[0], leaves[1])
+    old, evil, part = hash_node(first, leaves[2]), hash_leaf(b"evil"), b"p" * HASH_BYTES
+    root = hash_node(first + leaves[2], hash_node(b"", evil + part))
+    with pytest.raises(IntegrityError, match="32 bytes"):
+        check_consistency(
+            old=3, old_root=old, size=4, root=root, proof=[b"", evil + part, first + leaves[2]]
+        )
+    with pytest.raises(IntegrityError, match="32 bytes"):
+        check_inclusion(evil, index=2, size=4, root=root, proof=[part, first + leaves[2]])
 
 
 def test_a_history_that_is_shorter_or_other_is_refused() -> None:

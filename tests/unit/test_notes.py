@@ -113,7 +113,7 @@ def test_a_signature_is_of_its_own_text_key_and_time() -> None:
         (sign(other, LOG), LOG),
         (cosign(other, WITNESS, seconds=SEEN), WITNESS),
         (_moved(cosign(TEXT, WITNESS, seconds=SEEN), SEEN + 1), WITNESS),
-        (Signature(WITNESS.name, WITNESS.verifier.key_id, WITNESS.private.sign(b"x")), WITNESS),
+        (_moved(sign_as_log(WITNESS), SEEN), WITNESS),
         (Signature(LOG.name, LOG.verifier.key_id, b"short"), LOG),
         (Signature(WITNESS.name, WITNESS.verifier.key_id, b"short"), WITNESS),
     ):
@@ -122,6 +122,27 @@ def test_a_signature_is_of_its_own_text_key_and_time() -> None:
     twice = Note(TEXT, (sign(TEXT, LOG), sign(TEXT, LOG)))
     with pytest.raises(IntegrityError, match="more than once"):
         check(twice, LOG.verifier)
+
+
+def sign_as_log(signer: Signer) -> Signature:
+    """The witness's key on the bare text, with eight bytes before it for a time."""
+    value = bytes(8) + signer.private.sign(TEXT.encode())
+    return Signature(signer.name, signer.verifier.key_id, value)
+
+
+def test_a_time_out_of_range_is_refused() -> None:
+    note = Note(TEXT, (_moved(cosign(TEXT, WITNESS, seconds=SEEN), 2**63),))
+    with pytest.raises(IntegrityError, match="out of range"):
+        check(note, WITNESS.verifier)
+    for seconds in (-1, 2**63):
+        with pytest.raises(IntegrityError, match="out of range"):
+            cosign(TEXT, WITNESS, seconds=seconds)
+
+
+def test_a_strangers_name_may_be_one_that_ours_is_not() -> None:
+    odd = f"\N{EM DASH} odd\N{ZERO WIDTH JOINER}{'x' * 300} {'A' * 16}\n"
+    note = read_note((str(signed()) + odd).encode())
+    assert read_checkpoint(note, LOG.verifier).size == 70_000
 
 
 def _moved(signature: Signature, seconds: int) -> Signature:
@@ -185,7 +206,9 @@ def test_what_is_no_note_is_refused(content: bytes, what: str) -> None:
         read_note(content)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "no newline", "a\tb\n", "a\r\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "no newline", "a\tb\n", "a\r\n", "a\ud800\n", "cosignature/v1\ntime 5\na\n"]
+)
 def test_what_could_not_be_read_again_is_not_signed(text: str) -> None:
     with pytest.raises(IntegrityError):
         sign(text, LOG)

@@ -56,6 +56,7 @@ def test_every_tile_has_one_name(level: int, number: int, width: int) -> None:
         "/tile/0/000",
         "tile/0/../000",
         "tile/0/000\n",
+        "tile/0/" + "x001/" * 2000 + "000",
     ],
 )
 def test_what_is_no_tile_is_refused(path: str) -> None:

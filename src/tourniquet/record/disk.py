@@ -22,12 +22,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import Protocol, TypeVar
 
 from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
 
 PART_ENDING = ".part"
 PATH_CHARACTERS_MOST = 1024
+NAME_CHARACTERS_MOST = 255 - len(PART_ENDING)  # file systems take 255
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
@@ -114,7 +116,7 @@ class Disk:
         """Make files, by their paths, that are never changed.
 
         Until it returns any of them may be there, each whole. Raises: IntegrityError when another
-        has the name of one; those before it may be there then.
+        has the name of one; nothing is written then.
         """
         for path in files:
             _checked(path)
@@ -125,19 +127,28 @@ class Disk:
         self._writing(path, lambda: self._replace(_checked(path), content))
 
     def append(self, path: str, content: bytes, *, at: int) -> None:
-        """Write on at the file's end, which is `at`. Raises: IntegrityError when it is not."""
+        """Write on at the end, which is `at`, of a file that this disk has begun.
+
+        Raises: IntegrityError. One that another process began may end in what a flush of its lost.
+        """
         self._writing(path, lambda: self._append(_checked(path), content, at))
 
     def flush(self, path: str) -> None:
-        """Return once what was appended outlives a power cut."""
-        self._writing(path, lambda: self._files.flush(_checked(path)))
+        """Return once what was appended outlives a power cut. Raises: IntegrityError."""
+        self._writing(path, lambda: self._flush(_checked(path)))
+
+    def keep(self, path: str) -> None:
+        """Make a file that is there outlive a power cut, whoever wrote it. Raises: IntegrityError.
+
+        A process that was killed may have put it in place and not flushed its folder.
+        """
+        self._writing(path, lambda: self._keep(_checked(path)))
 
     def _create(self, files: Mapping[str, bytes]) -> None:
+        there = {path for path, content in files.items() if self._is_there(path, content)}
         for path, content in files.items():
             self._keep_folders(path)
-            if self._is_there(path, content):
-                self._files.flush(path)
-            else:
+            if path not in there:  # what is there was flushed before it got its name
                 part = self._write_beside(path, content)
                 self._files.link(part, path)
                 self._files.remove(part)
@@ -175,11 +186,27 @@ class Disk:
                 f"The file has {size or 0} bytes; it was to go on at {at}. Nothing was written.",
                 where=path,
             )
+        if size is not None and path not in self._kept:
+            raise IntegrityError(
+                "The file was begun by another process. Nothing was written.",
+                where=path,
+                remedy="Go on in a new file.",
+            )
         self._keep_folders(path)
         self._files.write_at(path, at, content)
-        if path not in self._kept:  # also one that an earlier process made and did not flush
+        if size is None:
             self._files.flush_folder(_folder_of(path))
             self._kept.add(path)
+
+    def _flush(self, path: str) -> None:
+        if self._files.size(path) is None:
+            raise IntegrityError("The file is missing.", where=path)
+        self._files.flush(path)
+
+    def _keep(self, path: str) -> None:
+        self._flush(path)
+        self._keep_folders(path)
+        self._files.flush_folder(_folder_of(path))
 
     def _keep_folders(self, path: str) -> None:
         """Make the folders above a file, and their names outlive a power cut."""
@@ -201,6 +228,8 @@ class Disk:
             )
         try:
             work()
+        except IntegrityError:
+            raise
         except OSError as error:
             self._failed = error.strerror or type(error).__name__
             raise StorageUnavailable(
@@ -208,6 +237,9 @@ class Disk:
                 where=path,
                 remedy="Nothing more is written. Look at the disk, then start again.",
             ) from error
+        except BaseException:
+            self._failed = "it was interrupted"
+            raise
 
     def _reading(self, path: str, work: Callable[[], T]) -> T:
         try:
@@ -225,8 +257,12 @@ def _folder_of(path: str) -> str:
 
 
 def _checked(path: str) -> str:
-    fits = len(path) <= PATH_CHARACTERS_MOST and not path.endswith(PART_ENDING)
-    if not (fits and all(_NAME.fullmatch(name) for name in path.split("/"))):
+    if len(path) > PATH_CHARACTERS_MOST or not all(
+        _NAME.fullmatch(name)
+        and len(name) <= NAME_CHARACTERS_MOST
+        and not name.endswith(PART_ENDING)
+        for name in path.split("/")
+    ):
         raise IntegrityError("This is not a name in the record.", where=path[:200])
     return path
 
@@ -248,9 +284,13 @@ class LocalFiles:
         if number is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
             number = self._open[path] = os.open(self._root / path, flags, _FILE_MODE)
-        done = 0
-        while done < len(content):
-            done += os.pwrite(number, memoryview(content)[done:], at + done)
+        try:
+            done = 0
+            while done < len(content):
+                done += os.pwrite(number, memoryview(content)[done:], at + done)
+        except BaseException:
+            self._close(path)
+            raise
 
     def read_at(self, path: str, at: int, length: int) -> bytes:
         """See `Files`."""
@@ -261,15 +301,16 @@ class LocalFiles:
     def size(self, path: str) -> int | None:
         """See `Files`."""
         try:
-            return (self._root / path).stat().st_size
-        except FileNotFoundError:
+            found = (self._root / path).stat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        return found.st_size if S_ISREG(found.st_mode) else None
 
     def names(self, folder: str) -> list[str]:
         """See `Files`."""
         try:
             return sorted(path.name for path in (self._root / folder).iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def flush(self, path: str) -> None:
@@ -287,15 +328,24 @@ class LocalFiles:
 
     def link(self, path: str, target: str) -> None:
         """See `Files`."""
+        self._close(path)
         os.link(self._root / path, self._root / target)
 
     def rename(self, path: str, target: str) -> None:
         """See `Files`."""
+        self._close(path)
+        self._close(target)
         (self._root / path).replace(self._root / target)
 
     def remove(self, path: str) -> None:
         """See `Files`."""
+        self._close(path)
         (self._root / path).unlink(missing_ok=True)
+
+    def _close(self, path: str) -> None:
+        number = self._open.pop(path, None)
+        if number is not None:
+            os.close(number)
 
 
 def _flush(number: int) -> None:

@@ -7,7 +7,7 @@
 Invariants:
 - A checkpoint never says more than what is on the disk, whole, below it.
 - What a power cut left behind beyond the checkpoint is never overwritten. Whoever goes on brings
-  the same entries again, in the same order; a file that would differ is refused.
+  the same entries again, in the same order; others are refused.
 - A log is begun once, by `begin`. One whose checkpoint is gone is not begun anew by accident.
 - `verify` trusts nothing but the pinned key: it hashes every entry again.
 
@@ -60,6 +60,8 @@ class Log:
         """Go on with a log. Raises: IntegrityError when its end is not as its checkpoint says."""
         self._disk = disk
         self._signer = signer
+        if disk.size(CHECKPOINT) is not None:
+            disk.keep(CHECKPOINT)  # one that is not yet sure to stay is not built on
         self.checkpoint = read_last(disk, signer.verifier)
         self._end = _read_end(disk, self.checkpoint)
 
@@ -78,17 +80,19 @@ class Log:
     def publish(self, entries: Sequence[bytes]) -> Note:
         """Publish these entries after those that are there; the signed checkpoint.
 
-        Raises: StorageUnavailable, IntegrityError. Nothing is published then.
+        Raises: IntegrityError; nothing is published then. StorageUnavailable; then the checkpoint
+        may be in place or not: open the log again to see.
         """
         if len(entries) > ENTRIES_AT_ONCE:
             raise IntegrityError(f"{len(entries)} entries at once are more than {ENTRIES_AT_ONCE}.")
         # 1. Entries.
         frontier, tiles = self._end.frontier.grow([hash_leaf(entry) for entry in entries])
-        row = [*self._end.entries, *entries]
+        row, published = [*self._end.entries, *entries], len(self._end.entries)
         number = self._end.frontier.size // TILE_WIDTH
         files: dict[str, bytes] = {}
         for at in range(0, len(row) if entries else 0, TILE_WIDTH):
             part = row[at : at + TILE_WIDTH]
+            _demand_same(self._disk, number + at // TILE_WIDTH, part, 0 if at else published)
             files[tile_path(ENTRIES, number + at // TILE_WIDTH, len(part))] = pack_entries(part)
         # 2. Tiles.
         files |= {tile_path(tile.level, tile.number, tile.width): tile.hashes for tile in tiles}
@@ -100,6 +104,21 @@ class Log:
         self.checkpoint = checkpoint
         self._end = _End(frontier, tuple(row[len(row) - frontier.size % TILE_WIDTH :]))
         return note
+
+
+def _demand_same(disk: Disk, number: int, part: Sequence[bytes], published: int) -> None:
+    """Demand that what an interrupted publication left in a bundle are these entries."""
+    full = tile_path(ENTRIES, number)
+    widths = [TILE_WIDTH] if disk.size(full) is not None else []
+    widths += [int(name) for name in disk.names(f"{full}.p") if name.isascii() and name.isdigit()]
+    for width in widths:
+        # Those of earlier checkpoints are the beginning of what the tree vouches for.
+        if width > published and read_entries(disk, number, width)[: len(part)] != part[:width]:
+            raise IntegrityError(
+                "Other entries were to be published here; nothing was written.",
+                where=tile_path(ENTRIES, number, width),
+                remedy="Publish those, or keep the evidence and see what wrote them.",
+            )
 
 
 def _sign(checkpoint: Checkpoint, signer: Signer) -> Note:
@@ -120,10 +139,13 @@ def read_tile(disk: Disk, level: int, number: int, width: int) -> bytes:
 
     Raises: IntegrityError when there is none.
     """
-    path = tile_path(level, number, width)
+    path, wide = tile_path(level, number, width), width
     if width < TILE_WIDTH and disk.size(path) is None:
-        path = tile_path(level, number)
-    return disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)[: width * HASH_BYTES]
+        path, wide = tile_path(level, number), TILE_WIDTH
+    hashes = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
+    if len(hashes) != wide * HASH_BYTES:
+        raise IntegrityError(f"The tile does not hold {wide} hashes.", where=path)
+    return hashes[: width * HASH_BYTES]
 
 
 def _read_end(disk: Disk, checkpoint: Checkpoint) -> _End:

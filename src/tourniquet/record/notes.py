@@ -41,6 +41,7 @@ _TIME_BYTES = 8
 _SIGNATURE_BYTES = 64
 _DASH = "\N{EM DASH} "
 _CHECKPOINT_LINES = 3
+_COSIGNED = "cosignature/v1\n"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def _bad_key() -> OperatorError:
 def sign(text: str, signer: Signer) -> Signature:
     """A log's signature of a note's text. Raises: IntegrityError when it is none to sign."""
     _check_text(text)
+    _demand(not text.startswith(_COSIGNED), "A log does not sign what a witness would.")
     assert signer.kind == LOG_KEY
     key = signer.verifier
     return Signature(_checked_name(key.name), key.key_id, signer.private.sign(text.encode()))
@@ -153,6 +155,7 @@ def sign(text: str, signer: Signer) -> Signature:
 def cosign(text: str, signer: Signer, *, seconds: int) -> Signature:
     """A witness's signature of a checkpoint's text, seen `seconds` after 1970."""
     _check_text(text)
+    _demand(0 <= seconds <= SIZE_MOST, "The time of a cosignature is out of range.")
     assert signer.kind == WITNESS_KEY
     key = signer.verifier
     value = signer.private.sign(_cosigned(text, seconds))
@@ -160,7 +163,7 @@ def cosign(text: str, signer: Signer, *, seconds: int) -> Signature:
 
 
 def _cosigned(text: str, seconds: int) -> bytes:
-    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
+    return f"{_COSIGNED}time {seconds}\n{text}".encode()
 
 
 # Reading ------------------------------------------------------------------------------------------
@@ -187,7 +190,9 @@ def _read_signature(line: str) -> Signature:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     value = _decode(encoded)
     _demand(len(value) > _KEY_ID_BYTES, "A signature under the note is too short.")
-    return Signature(_checked_name(name), value[:_KEY_ID_BYTES], value[_KEY_ID_BYTES:])
+    is_name = bool(name) and not any(sign.isspace() or sign == "+" for sign in name)
+    _demand(is_name, "A key has no name.")  # others' keys may have names that ours do not
+    return Signature(name, value[:_KEY_ID_BYTES], value[_KEY_ID_BYTES:])
 
 
 def check(note: Note, key: VerifierKey) -> int | None:
@@ -204,6 +209,7 @@ def check(note: Note, key: VerifierKey) -> int | None:
     if key.kind == WITNESS_KEY:
         _demand(len(value) > _TIME_BYTES, f"The signature of {key.name} does not fit the note.")
         seconds = int.from_bytes(value[:_TIME_BYTES])
+        _demand(seconds <= SIZE_MOST, "The time of a cosignature is out of range.")
         value, signed = value[_TIME_BYTES:], _cosigned(note.text, seconds)
     _demand(len(value) == _SIGNATURE_BYTES, f"The signature of {key.name} does not fit the note.")
     try:
@@ -238,6 +244,7 @@ def _check_text(text: str) -> None:
         all(sign == "\n" or ord(sign) >= ord(" ") for sign in text),
         "The text of a note must hold no control characters.",
     )
+    _demand(not any(0xD800 <= ord(sign) < 0xE000 for sign in text), "The text is not Unicode.")
 
 
 def _checked_name(name: str) -> str:

@@ -24,7 +24,7 @@ from tourniquet.record.tree import LEVELS_MOST, TILE_WIDTH
 ENTRY_BYTES_MOST = 0xFFFF
 _LENGTH_BYTES = 2
 _PATH = re.compile(
-    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/)*[0-9]{3})"
+    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/){0,6}[0-9]{3})"
     r"(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
     re.ASCII,
 )
@@ -34,6 +34,7 @@ ENTRIES = -1
 
 def tile_path(level: int, number: int, width: int = TILE_WIDTH) -> str:
     """The path of a tile, or with level ENTRIES of a bundle, from the log's folder."""
+    assert number >= 0
     groups = [f"{number % 1000:03}"]
     while number := number // 1000:
         groups.insert(0, f"x{number % 1000:03}")

@@ -110,15 +110,18 @@ class Frontier:
 def read_frontier(size: int, read: ReadTile) -> Frontier:
     """The frontier of a tree of this size, from its tiles."""
     partial: list[tuple[bytes, ...]] = []
-    while size:
-        number, width = divmod(size, TILE_WIDTH)
-        partial.append(tuple(_split(read(len(partial), number, width))) if width else ())
-        size = number
-    return Frontier(_size_of(partial), tuple(partial))
+    rest = size
+    while rest:
+        number, width = divmod(rest, TILE_WIDTH)
+        hashes = read(len(partial), number, width) if width else b""
+        _demand_whole(hashes, len(partial), number, width)
+        partial.append(tuple(_split(hashes)))
+        rest = number
+    return Frontier(size, tuple(partial))
 
 
-def _size_of(partial: Sequence[Sequence[bytes]]) -> int:
-    return sum(len(row) << TILE_BITS * level for level, row in enumerate(partial))
+def _demand_whole(hashes: bytes, level: int, number: int, width: int) -> None:
+    _demand(len(hashes) == width * HASH_BYTES, f"Tile {number} of level {level} is not whole.")
 
 
 def _split(hashes: bytes) -> list[bytes]:
@@ -200,7 +203,7 @@ class Tree:
         number, at = divmod(index << inner, TILE_WIDTH)
         width = min(TILE_WIDTH, (self.size >> TILE_BITS * level) - number * TILE_WIDTH)
         hashes = self.read(level, number, width)
-        _demand(len(hashes) == width * HASH_BYTES, f"Tile {number} of level {level} is not whole.")
+        _demand_whole(hashes, level, number, width)
         return hash_perfect(_split(hashes)[at : at + (1 << inner)])
 
 
@@ -213,6 +216,7 @@ def check_inclusion(
     """
     _demand(0 <= index < size, f"There is no leaf {index} in a tree of {size}.")
     _demand(len(proof) <= PROOF_MOST, "The proof is too long.")
+    _demand_hashes(leaf_hash, root, *proof)
     at, last, found = index, size - 1, leaf_hash
     for one in proof:
         _demand(last > 0, "The proof is too long.")
@@ -236,6 +240,7 @@ def check_consistency(
     """
     _demand(0 <= old <= size, f"A tree of {size} leaves can't go on from one of {old}.")
     _demand(len(proof) <= PROOF_MOST + 1, "The proof is too long.")
+    _demand_hashes(old_root, root, *proof)
     if old in {0, size}:
         _demand(not proof, "The proof is too long.")
         _demand(old == 0 or old_root == root, f"Two trees of {size} leaves have different roots.")
@@ -261,6 +266,11 @@ def check_consistency(
     _demand(last == 0, "The proof is too short.")
     _demand(before == old_root, f"The tree of {old} leaves had another root.")
     _demand(after == root, f"The tree of {size} leaves does not go on from that of {old}.")
+
+
+def _demand_hashes(*hashes: bytes) -> None:
+    """Demand their length: of parts of other lengths a node could be made to mean anything."""
+    _demand(all(len(one) == HASH_BYTES for one in hashes), "A hash is not 32 bytes.")
 
 
 def _largest_power_below(count: int) -> int:
