@@ -21,7 +21,7 @@ test: $(DEV_STAMP) ## run every test; installs PostgreSQL and Chromium with apt 
 	@tools/provide_test_system.sh
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
 
-soak: $(DEV_STAMP) ## every test with its long forms, under ten minutes on two cores
+soak: $(DEV_STAMP) ## every test with its long forms, about a quarter of an hour on two cores
 	@tools/provide_test_system.sh
 	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -n 2 $(PYTEST_OPTIONS)
 
