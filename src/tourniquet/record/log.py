@@ -207,7 +207,8 @@ def _compare(disk: Disk, level: int, number: int, hashes: bytes) -> None:
     kept = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
     if kept != hashes:
         at = next(
-            (at for at, pair in enumerate(zip(kept, hashes, strict=False)) if pair[0] != pair[1]), 0
+            (at for at, pair in enumerate(zip(kept, hashes, strict=False)) if pair[0] != pair[1]),
+            min(len(kept), len(hashes)),
         )
         position = (number * TILE_WIDTH + at // HASH_BYTES) << 8 * level
         raise IntegrityError(
