@@ -71,6 +71,22 @@ class Files(Protocol):
         """Take the name away; nothing happens where there is none."""
 
 
+class Reader(Protocol):
+    """Files below one root that are only read: a folder, a bucket, a server."""
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        """A whole file. Raises: IntegrityError when there is none or it is longer than allowed."""
+
+    def read_part(self, path: str, at: int, length: int) -> bytes:
+        """So many bytes from this offset on. Raises: IntegrityError when there are fewer."""
+
+    def size(self, path: str) -> int | None:
+        """How long a file is; None where there is none."""
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder, sorted, without what an interrupted write left there."""
+
+
 class Disk:
     """Files below one root that outlive a power cut once a call has returned."""
 
@@ -132,6 +148,18 @@ class Disk:
         Raises: IntegrityError. One that another process began may end in what a flush of its lost.
         """
         self._writing(path, lambda: self._append(_checked(path), content, at))
+
+    def go_on(self, path: str, *, at: int) -> None:
+        """Let a file that another process began be appended to, cut to `at` bytes.
+
+        The caller knows that these bytes were flushed; what lies behind them is dropped. Raises:
+        IntegrityError when there are fewer.
+        """
+        self._writing(path, lambda: self._go_on(_checked(path), at))
+
+    def discard(self, path: str) -> None:
+        """Take a file away that nothing names. Nothing happens where there is none."""
+        self._writing(path, lambda: self._discard(_checked(path)))
 
     def flush(self, path: str) -> None:
         """Return once what was appended outlives a power cut. Raises: IntegrityError."""
@@ -197,6 +225,22 @@ class Disk:
         if size is None:
             self._files.flush_folder(_folder_of(path))
             self._kept.add(path)
+
+    def _go_on(self, path: str, at: int) -> None:
+        size = self._files.size(path) or 0
+        if size < at:
+            raise IntegrityError(f"The file has {size} bytes, fewer than {at}.", where=path)
+        if size > at:
+            self._replace(path, self._files.read_at(path, 0, at))
+        else:
+            self._keep(path)
+        self._kept.add(path)
+
+    def _discard(self, path: str) -> None:
+        if self._files.size(path) is not None:
+            self._files.remove(path)
+            self._files.flush_folder(_folder_of(path))
+        self._kept.discard(path)
 
     def _flush(self, path: str) -> None:
         if self._files.size(path) is None:

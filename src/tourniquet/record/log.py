@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError
-from tourniquet.record.disk import Disk
+from tourniquet.record.disk import Disk, Reader
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
     Checkpoint,
@@ -126,7 +126,7 @@ def _sign(checkpoint: Checkpoint, signer: Signer) -> Note:
     return Note(text, (sign(text, signer),))
 
 
-def read_last(disk: Disk, key: VerifierKey) -> Checkpoint:
+def read_last(disk: Reader, key: VerifierKey) -> Checkpoint:
     """The checkpoint of a log. Raises: IntegrityError when there is none that the key signed."""
     try:
         return read_checkpoint(read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)), key)
@@ -134,21 +134,27 @@ def read_last(disk: Disk, key: VerifierKey) -> Checkpoint:
         raise IntegrityError(error.what, where=error.where or CHECKPOINT) from error
 
 
-def read_tile(disk: Disk, level: int, number: int, width: int) -> bytes:
+def read_tile(disk: Reader, level: int, number: int, width: int) -> bytes:
     """A tile's hashes; a partial one's from the full one where that is all there is.
 
     Raises: IntegrityError when there is none.
     """
-    path, wide = tile_path(level, number, width), width
-    if width < TILE_WIDTH and disk.size(path) is None:
-        path, wide = tile_path(level, number), TILE_WIDTH
+    path, wide = _there(disk, level, number, width)
     hashes = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
     if len(hashes) != wide * HASH_BYTES:
         raise IntegrityError(f"The tile does not hold {wide} hashes.", where=path)
     return hashes[: width * HASH_BYTES]
 
 
-def _read_end(disk: Disk, checkpoint: Checkpoint) -> _End:
+def _there(disk: Reader, level: int, number: int, width: int) -> tuple[str, int]:
+    """The file and its width: the full one where that is all there is."""
+    path, full = tile_path(level, number, width), tile_path(level, number)
+    if width < TILE_WIDTH and disk.size(path) is None and disk.size(full) is not None:
+        return full, TILE_WIDTH
+    return path, width
+
+
+def _read_end(disk: Reader, checkpoint: Checkpoint) -> _End:
     frontier = read_frontier(checkpoint.size, lambda *tile: read_tile(disk, *tile))
     if frontier.root() != checkpoint.root:
         raise IntegrityError(
@@ -165,17 +171,20 @@ def _read_end(disk: Disk, checkpoint: Checkpoint) -> _End:
     return _End(frontier, tuple(entries))
 
 
-def read_entries(disk: Disk, number: int, width: int) -> list[bytes]:
-    """The entries of a bundle. Raises: IntegrityError when it is missing or holds others."""
-    path = tile_path(ENTRIES, number, width)
+def read_entries(disk: Reader, number: int, width: int) -> list[bytes]:
+    """The entries of a bundle; a partial one's from the full one where that is all there is.
+
+    Raises: IntegrityError when it is missing or holds others.
+    """
+    path, wide = _there(disk, ENTRIES, number, width)
     bundle = disk.read(path, bytes_most=BUNDLE_BYTES_MOST)
     try:
-        return unpack_entries(bundle, width)
+        return unpack_entries(bundle, wide)[:width]
     except IntegrityError as error:
         raise IntegrityError(error.what, where=path) from error
 
 
-def verify(disk: Disk, key: VerifierKey) -> Checkpoint:
+def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
     """Hash a log again from its first entry; its checkpoint, where everything holds.
 
     Raises: IntegrityError that names the first bad file, or where none is the checkpoint.
@@ -202,7 +211,7 @@ def verify(disk: Disk, key: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
-def _compare(disk: Disk, level: int, number: int, hashes: bytes) -> None:
+def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
     path = tile_path(level, number, len(hashes) // HASH_BYTES)
     kept = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
     if kept != hashes:

@@ -1,0 +1,262 @@
+"""The key ring: a key for each patient, so that one patient's content can be made unreadable.
+
+Invariants:
+- A key is durable before anything is encrypted under it.
+- Keys lie in the ring wrapped; who has the ring without the root key opens nothing, and cannot
+  tell whose a key is.
+- A key that was erased is not made again: its id stays, with the date.
+- The ring knows how far the vault had come, so that a vault from an older copy is not written on.
+
+It refuses a ring of a newer form, and a ring that another root key wrapped.
+
+The form: docs/reference/vault.md. A SQLite file, because keys are looked up by id among millions.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
+from tourniquet.record.bodies import KEY_BYTES, KEY_ID_BYTES, derive
+from tourniquet.record.disk import LocalFiles
+
+FORM = 1
+KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
+IDS_AT_ONCE = 500
+_NONCE_BYTES = 12
+_WRAPPING = b"tourniquet key ring wrapping v1\x00"
+_LABELS = b"tourniquet key ring labels v1\x00"
+_PATIENT = b"patient\x00"
+_SITE = b"site\x00"
+_TABLES = """
+CREATE TABLE key (
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    wrapped BLOB,
+    made_at TEXT NOT NULL,
+    erased_at TEXT
+);
+CREATE TABLE sealed (only INTEGER PRIMARY KEY CHECK (only = 1), size INTEGER, root BLOB);
+INSERT INTO sealed VALUES (1, 0, x'');
+"""
+
+
+@dataclass(frozen=True)
+class NamedKey:
+    """A key and its id. Its `repr` shows the id alone."""
+
+    id: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"NamedKey({self.id.hex()})"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far the vault had come when it was last written: size and root of its tree."""
+
+    size: int
+    root: bytes
+
+
+class KeyRing:
+    """The ring, opened with its root key. One process makes keys; others may read."""
+
+    def __init__(self, path: Path, root: bytes) -> None:
+        """Open a ring. Raises: OperatorError when it is missing, newer, or wrapped by another."""
+        self._wrapping = AESGCM(derive(root, _WRAPPING))
+        self._labels = derive(root, _LABELS)
+        self._held: dict[bytes, bytes] = {}
+        self._database = _connect(path)
+        try:
+            self.site = NamedKey(self._label(_SITE), self.get_key(self._label(_SITE)))
+        except IntegrityError as error:
+            raise OperatorError(
+                "The key ring does not open with this root key.",
+                where=path.name,
+                remedy="Bring the root key and the ring that belong together.",
+            ) from error
+
+    @classmethod
+    def begin(cls, path: Path, root: bytes, *, now: datetime) -> KeyRing:
+        """Begin a ring. Raises: OperatorError when there is one."""
+        if path.exists():
+            raise OperatorError("There is a key ring already.", where=path.name)
+        part = path.with_name(f"{path.name}.part")
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        with _errors(), sqlite3.connect(part, isolation_level=None) as database:
+            database.execute("PRAGMA secure_delete=ON")
+            database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={FORM}; COMMIT;")
+            site = NamedKey(_label(derive(root, _LABELS), _SITE), os.urandom(KEY_BYTES))
+            row = (site.id, _wrap(AESGCM(derive(root, _WRAPPING)), site), now.isoformat())
+            database.execute("INSERT INTO key (id, wrapped, made_at) VALUES (?, ?, ?)", row)
+        database.close()
+        part.replace(path)
+        LocalFiles(path.parent).flush_folder("")
+        return cls(path, root)
+
+    def patient_id(self, subject: str) -> bytes:
+        """The id of a patient's key."""
+        return self._label(_PATIENT + subject.encode())
+
+    def provide(self, subjects: Iterable[str], *, own: int, now: datetime) -> list[NamedKey]:
+        """The keys of these patients, made where there are none, and then `own` new keys.
+
+        They are durable once this returns. Raises: IntegrityError when a patient's was erased.
+        """
+        ids = [self.patient_id(subject) for subject in subjects]
+        missing = sorted(set(ids) - self._held.keys())
+        missing = sorted(set(missing) - self._load(missing))
+        made = [NamedKey(key_id, os.urandom(KEY_BYTES)) for key_id in missing]
+        lone = [NamedKey(os.urandom(KEY_ID_BYTES), os.urandom(KEY_BYTES)) for _ in range(own)]
+        if made or lone:
+            self._keep([*made, *lone], now)
+        self._held.update((one.id, one.key) for one in made)
+        found = [NamedKey(key_id, self._held[key_id]) for key_id in ids]
+        while len(self._held) > KEYS_HELD:
+            del self._held[next(iter(self._held))]  # the oldest
+        return [*found, *lone]
+
+    def find_key(self, key_id: bytes) -> bytes | None:
+        """A key by its id; None where it was erased. Raises: IntegrityError when there is none."""
+        if key_id not in self._held:
+            with _errors():
+                row = self._database.execute(
+                    "SELECT wrapped FROM key WHERE id = ?", (key_id,)
+                ).fetchone()
+            if row is None:
+                raise IntegrityError("The key ring has no such key.", where=key_id.hex())
+            if row[0] is None:
+                return None
+            self._held[key_id] = self._unwrap(key_id, row[0])
+            while len(self._held) > KEYS_HELD:
+                del self._held[next(iter(self._held))]
+        return self._held[key_id]
+
+    def get_key(self, key_id: bytes) -> bytes:
+        """A key by its id. Raises: IntegrityError when there is none or it was erased."""
+        found = self.find_key(key_id)
+        if found is None:
+            raise IntegrityError("The key was erased.", where=key_id.hex())
+        return found
+
+    @property
+    def reached(self) -> Reached:
+        """How far the vault had come."""
+        with _errors():
+            row = self._database.execute("SELECT size, root FROM sealed").fetchone()
+        return Reached(row[0], bytes(row[1]))
+
+    def keep_reached(self, reached: Reached) -> None:
+        """Note how far the vault has come."""
+        with _errors():
+            self._database.execute(
+                "UPDATE sealed SET size = ?, root = ?", (reached.size, reached.root)
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _label(self, name: bytes) -> bytes:
+        return _label(self._labels, name)
+
+    def _load(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Hold the keys of these ids; those that are there. Raises: IntegrityError when erased."""
+        there = set()
+        for at in range(0, len(ids), IDS_AT_ONCE):
+            some = ids[at : at + IDS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            with _errors():
+                rows = self._database.execute(
+                    f"SELECT id, wrapped FROM key WHERE id IN ({marks})",  # noqa: S608 (marks alone)
+                    some,
+                ).fetchall()
+            for key_id, wrapped in rows:
+                if wrapped is None:
+                    raise IntegrityError(
+                        "An entry is about a patient whose key was erased.",
+                        where=key_id.hex(),
+                        remedy="Find out what wrote it; nothing was sealed.",
+                    )
+                self._held[key_id] = self._unwrap(key_id, wrapped)
+                there.add(key_id)
+        return there
+
+    def _keep(self, keys: Sequence[NamedKey], now: datetime) -> None:
+        made_at = now.isoformat()
+        with _errors():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(
+                    "INSERT INTO key (id, wrapped, made_at) VALUES (?, ?, ?)",
+                    [(one.id, _wrap(self._wrapping, one), made_at) for one in keys],
+                )
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _unwrap(self, key_id: bytes, wrapped: bytes) -> bytes:
+        try:
+            return self._wrapping.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], key_id)
+        except InvalidTag:
+            raise IntegrityError("A key does not unwrap.", where=key_id.hex()) from None
+
+
+def _label(labels: bytes, name: bytes) -> bytes:
+    return hmac.digest(labels, name, "sha256")[:KEY_ID_BYTES]
+
+
+def _wrap(wrapping: AESGCM, key: NamedKey) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + wrapping.encrypt(nonce, key.key, key.id)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise OperatorError(
+            "The key ring is missing.",
+            where=path.name,
+            remedy="Bring it back from its copy; without it nothing in the vault opens.",
+        )
+    with _errors():
+        database = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA secure_delete=ON")
+        database.execute("PRAGMA busy_timeout=10000")
+        form = database.execute("PRAGMA user_version").fetchone()[0]
+    if form != FORM:
+        database.close()
+        raise OperatorError(
+            f"The key ring is of form {form}; this release knows form {FORM}.",
+            where=path.name,
+            remedy="Use the release that wrote it, or a later one.",
+        )
+    return database
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageUnavailable(
+            "The key ring can't be read or written.",
+            where=type(error).__name__,
+            remedy="Look at the disk. Nothing was sealed.",
+        ) from error

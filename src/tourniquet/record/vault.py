@@ -1,0 +1,220 @@
+"""The vault: bodies in segments, their leaves in a signed log.
+
+One publication, each step durable before the next:
+1. Append the bodies to their segment, going over to a new one where it is full.
+2. Write down the leaves that are about to be published.
+3. Publish them in the log. Only now are the entries sealed.
+4. Clear the partial tiles that a full one has replaced.
+
+Invariants:
+- A leaf that was written down in step 2 is published as it is, whatever happens in between: opening
+  the vault again finishes it. So no position ever has two leaves.
+- Bodies that no leaf names (a power cut between 1 and 2) are dropped when the vault is opened;
+  their keys were derived with a salt of theirs and are used for nothing else.
+- Segments hold bodies end to end, in the order of the leaves, and nothing else.
+
+The form: docs/reference/vault.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+
+from tourniquet.kernel.errors import IntegrityError
+from tourniquet.record.bodies import Body
+from tourniquet.record.disk import Disk, Reader
+from tourniquet.record.leaves import (
+    LEAF_BYTES,
+    Leaf,
+    follows,
+    next_place,
+    pack_leaf,
+    parse_leaf,
+    segment_path,
+)
+from tourniquet.record.log import ENTRIES_AT_ONCE, Log, read_entries, read_last
+from tourniquet.record.notes import Checkpoint, Note, Signer, VerifierKey
+from tourniquet.record.tiles import ENTRIES, tile_path
+from tourniquet.record.tree import TILE_WIDTH
+
+PENDING = "pending"
+KEY_FILE = "vault.vkey"
+_START_BYTES = 8
+PENDING_BYTES_MOST = _START_BYTES + ENTRIES_AT_ONCE * LEAF_BYTES
+BUNDLES_HELD = 64
+
+
+class Vault:
+    """The one writer of a vault."""
+
+    def __init__(self, disk: Disk, signer: Signer) -> None:
+        """Go on with a vault, finishing what was interrupted.
+
+        Raises: IntegrityError when its end is not as its checkpoint says.
+        """
+        self._disk = disk
+        self._log = Log(disk, signer)
+        disk.create({KEY_FILE: f"{signer.verifier}\n".encode()})
+        self._last = _last_leaf(disk, self._log.checkpoint.size)
+        self._finish()
+        self._drop_unnamed()
+
+    @classmethod
+    def begin(cls, disk: Disk, signer: Signer) -> Vault:
+        """Begin a vault in an empty place. Raises: OperatorError when it is not empty."""
+        Log.begin(disk, signer)
+        return cls(disk, signer)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """How far the vault has come."""
+        return self._log.checkpoint
+
+    @property
+    def last(self) -> Leaf | None:
+        """The newest leaf; None in an empty vault."""
+        return self._last
+
+    def publish(self, bodies: Sequence[Body]) -> Note:
+        """Publish these bodies at the positions after the last; the signed checkpoint.
+
+        Raises: IntegrityError; StorageUnavailable: open the vault again to see what came of it.
+        """
+        # 1. Bodies.
+        start = self._log.checkpoint.size
+        leaves, pieces = self._placed(bodies)
+        for number, (at, content) in pieces.items():
+            self._disk.append(segment_path(number), content, at=at)
+            self._disk.flush(segment_path(number))
+        # 2. Leaves, written down.
+        self._disk.replace(PENDING, start.to_bytes(_START_BYTES, "big") + b"".join(leaves))
+        # 3. The log.
+        return self._publish(start, leaves)
+
+    def _publish(self, start: int, leaves: Sequence[bytes]) -> Note:
+        note = self._log.publish(leaves)
+        if leaves:
+            self._last = parse_leaf(leaves[-1], start + len(leaves))
+        # 4. Partial tiles.
+        self._clear(start, start + len(leaves))
+        return note
+
+    def _placed(self, bodies: Sequence[Body]) -> tuple[list[bytes], dict[int, tuple[int, bytes]]]:
+        """The leaves, and for each segment where its new part begins and what it is."""
+        leaves: list[bytes] = []
+        parts: dict[int, tuple[int, list[bytes]]] = {}
+        place = self._last.place if self._last else None
+        for body in bodies:
+            place = next_place(place, len(body.sealed))
+            parts.setdefault(place.segment, (place.offset, []))[1].append(body.sealed)
+            leaves.append(pack_leaf(body.head, hashlib.sha256(body.sealed).digest(), place))
+        return leaves, {number: (at, b"".join(some)) for number, (at, some) in parts.items()}
+
+    def _finish(self) -> None:
+        """Publish what was written down and not published."""
+        if self._disk.size(PENDING) is None:
+            return
+        start, leaves = read_pending(self._disk)
+        size = self._log.checkpoint.size
+        if start > size or start < size < start + len(leaves):
+            raise IntegrityError(
+                f"Leaves from {start} on were to be published, but the log ends at {size}.",
+                where=PENDING,
+                remedy="The folder is not as it was left. Verify it against the replica.",
+            )
+        if start < size:
+            return
+        before = self._last.place if self._last else None
+        for position, packed in enumerate(leaves, start + 1):
+            leaf = parse_leaf(packed, position)
+            read_body(self._disk, leaf)
+            if not follows(leaf.place, before):
+                raise IntegrityError(
+                    "A body was written down in the wrong place.", where=f"position {position}"
+                )
+            before = leaf.place
+        self._publish(start, leaves)
+
+    def _drop_unnamed(self) -> None:
+        """Cut the last segment to what leaves name; go on in it."""
+        end = -1
+        if self._last is not None:
+            place = self._last.place
+            end = place.segment
+            read_body(self._disk, self._last)
+            self._disk.go_on(segment_path(place.segment), at=place.end)
+        for name in self._disk.names("body"):
+            if name > f"{end:09d}" or end < 0:
+                self._disk.discard(f"body/{name}")
+
+    def _clear(self, old: int, new: int) -> None:
+        """Take away the partial tiles of the last publication where the full one is there now."""
+        for level in (ENTRIES, *range(8)):
+            shift = 8 * (max(level, 0) + 1)
+            number = old >> shift
+            if new >> shift > number:
+                folder = f"{tile_path(level, number)}.p"
+                for name in self._disk.names(folder):
+                    self._disk.discard(f"{folder}/{name}")
+
+
+def read_pending(disk: Reader) -> tuple[int, list[bytes]]:
+    """Where the leaves that were last written down begin, and they. Raises: IntegrityError."""
+    content = disk.read(PENDING, bytes_most=PENDING_BYTES_MOST)
+    start, rest = int.from_bytes(content[:_START_BYTES], "big"), content[_START_BYTES:]
+    if len(content) < _START_BYTES or len(rest) % LEAF_BYTES:
+        raise IntegrityError("The file is not in its form.", where=PENDING)
+    return start, [rest[at : at + LEAF_BYTES] for at in range(0, len(rest), LEAF_BYTES)]
+
+
+def read_body(disk: Reader, leaf: Leaf) -> bytes:
+    """The body that a leaf names. Raises: IntegrityError when it is missing or another."""
+    path = segment_path(leaf.place.segment)
+    sealed = disk.read_part(path, leaf.place.offset, leaf.place.length)
+    if hashlib.sha256(sealed).digest() != leaf.body_hash:
+        raise IntegrityError(
+            f"The body at position {leaf.position} is not the one that its leaf names.",
+            where=f"{path}, byte {leaf.place.offset}",
+        )
+    return sealed
+
+
+def _last_leaf(disk: Reader, size: int) -> Leaf | None:
+    if not size:
+        return None
+    return VaultReader(disk, size).leaf(size)
+
+
+class VaultReader:
+    """A vault as it is read: leaves and bodies by position, up to a size that was verified."""
+
+    def __init__(self, disk: Reader, size: int) -> None:
+        self._disk = disk
+        self.size = size
+        self._bundle = lru_cache(maxsize=BUNDLES_HELD)(self._read_bundle)
+
+    @classmethod
+    def at_checkpoint(cls, disk: Reader, key: VerifierKey) -> VaultReader:
+        """The vault as far as its checkpoint, which this key must have signed."""
+        return cls(disk, read_last(disk, key).size)
+
+    def leaf(self, position: int) -> Leaf:
+        """The leaf of a position. Raises: IntegrityError when there is none."""
+        return parse_leaf(self.packed(position), position)
+
+    def packed(self, position: int) -> bytes:
+        """The leaf of a position as it is kept. Raises: IntegrityError when there is none."""
+        if not 0 < position <= self.size:
+            raise IntegrityError("The vault has no such position.", where=f"position {position}")
+        number, at = divmod(position - 1, TILE_WIDTH)
+        return self._bundle(number)[at]
+
+    def body(self, leaf: Leaf) -> bytes:
+        """The body of a leaf. Raises: IntegrityError."""
+        return read_body(self._disk, leaf)
+
+    def _read_bundle(self, number: int) -> list[bytes]:
+        width = min(TILE_WIDTH, self.size - number * TILE_WIDTH)
+        return read_entries(self._disk, number, width)
