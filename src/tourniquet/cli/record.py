@@ -1,4 +1,4 @@
-"""`tourniquet record`: the journal, looked at and replayed."""
+"""`tourniquet record`: the journal, looked at, replayed, sealed and verified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tourniquet.cli import output
+from tourniquet.cli import output, record_restore, record_seal, record_verify
 from tourniquet.kernel.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     epilog=output.example("tourniquet record status", "tourniquet record replay --into ./copy"),
 )
 def command() -> None:
-    """Look at the journal, and replay it into an empty database."""
+    """Look at the journal, replay it, seal it into the vault, and verify the vault."""
+
+
+command.add_command(record_seal.command)
+command.add_command(record_verify.command)
+command.add_command(record_restore.command)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))

@@ -55,6 +55,11 @@ SETTINGS: tuple[Setting, ...] = (
         "Short name of this installation, written into every entry of the journal as its origin.",
     ),
     Setting(
+        "TOURNIQUET_KEYS",
+        "",
+        "Folder with the keys of the vault. Unset: keys in the home folder. Keep copies elsewhere.",
+    ),
+    Setting(
         "TOURNIQUET_MLLP_CERTIFICATE",
         "",
         "File with the certificate chain for MLLP over TLS. Unset: plain TCP.",

@@ -7,7 +7,7 @@ from datetime import datetime
 from tourniquet.record.registry import Body, kind
 
 
-@kind("message.received", patient=False)
+@kind("message.received", patient=False, own_key=True)
 class MessageReceived(Body, frozen=True):
     """A message not (yet) tied to a patient: refused, failed, or about nobody."""
 

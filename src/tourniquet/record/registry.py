@@ -55,6 +55,7 @@ class Kind:
     body: type[Body]
     names_patient: bool
     decoder: msgspec.json.Decoder[Any]
+    own_key: bool = False
     apply: Apply | None = None
 
 
@@ -63,13 +64,19 @@ _by_name: dict[tuple[str, int], Kind] = {}
 _encoder = msgspec.json.Encoder(order="sorted", decimal_format="string")
 
 
-def kind(name: str, version: int = 1, *, patient: bool) -> Callable[[type[B]], type[B]]:
-    """Declare a body type as a kind of entry. `patient` says whether it must name one."""
+def kind(
+    name: str, version: int = 1, *, patient: bool, own_key: bool = False
+) -> Callable[[type[B]], type[B]]:
+    """Declare a body type as a kind of entry. `patient` says whether it must name one.
+
+    With `own_key` each is sealed under a key of its own: it may hold what is about somebody who is
+    not known yet, and must be erasable alone.
+    """
 
     def declare(body: type[B]) -> type[B]:
         if (name, version) in _by_name:
             raise RuntimeError(f"two bodies are declared as {name} version {version}")
-        found = Kind(name, version, body, patient, msgspec.json.Decoder(body))
+        found = Kind(name, version, body, patient, msgspec.json.Decoder(body), own_key)
         _by_body[body] = found
         _by_name[name, version] = found
         return body

@@ -152,6 +152,18 @@ class KeyRing:
             raise IntegrityError("The key was erased.", where=key_id.hex())
         return found
 
+    def erase(self, key_id: bytes, *, now: datetime) -> None:
+        """Destroy a key, in the file too; its id stays. Raises: IntegrityError when none is so."""
+        self._held.pop(key_id, None)
+        with _errors():
+            found = self._database.execute(
+                "UPDATE key SET wrapped = NULL, erased_at = ? WHERE id = ? AND wrapped IS NOT NULL",
+                (now.isoformat(), key_id),
+            )
+            if found.rowcount != 1:
+                raise IntegrityError("The key ring has no such key.", where=key_id.hex())
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @property
     def reached(self) -> Reached:
         """How far the vault had come."""
@@ -215,6 +227,20 @@ class KeyRing:
             return self._wrapping.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], key_id)
         except InvalidTag:
             raise IntegrityError("A key does not unwrap.", where=key_id.hex()) from None
+
+
+def copy_ring(source: Path, target: Path) -> None:
+    """Copy a ring as it stands at one moment, whoever writes to it."""
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    with _errors():
+        old, new = _connect(source), sqlite3.connect(part)
+        old.backup(new)
+        new.close()
+        old.close()
+    part.replace(target)
+    LocalFiles(target.parent).flush_folder("")
 
 
 def _label(labels: bytes, name: bytes) -> bytes:

@@ -75,7 +75,7 @@ def verify_vault(
     beyond = [*_check_segments(disk, ends), *_check_pending(disk, reader)]
     if disk.read(KEY_FILE, bytes_most=NOTE_BYTES_MOST) != f"{key}\n".encode():
         raise IntegrityError("The file holds another key than the pinned one.", where=KEY_FILE)
-    for path in _files(disk):
+    for path in list_files(disk):
         if path not in {CHECKPOINT, KEY_FILE, PENDING} and not path.startswith("body/"):
             beyond += _check_tile(disk, path, checkpoint.size)
     return Verified(checkpoint, total, beyond)
@@ -209,7 +209,7 @@ def _check_tile(disk: Reader, path: str, size: int) -> Iterator[str]:
         raise IntegrityError("The partial tile is not the beginning of the whole one.", where=path)
 
 
-def _files(disk: Reader) -> Iterator[str]:
+def list_files(disk: Reader) -> Iterator[str]:
     """Every file, by its path."""
     waiting = [("", 0)]
     while waiting:

@@ -1,0 +1,107 @@
+"""`tourniquet record seal`: the journal into the vault, once or as it grows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tourniquet.cli import output
+from tourniquet.kernel.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from tourniquet.record.sealer import Sealer
+
+EVERY_SECONDS = 0.5
+DATABASE_WAIT_SECONDS = 1.0
+
+
+@click.command(
+    name="seal",
+    epilog=output.example("tourniquet record seal", "tourniquet record seal --follow"),
+)
+@click.option("--follow", is_flag=True, help="Go on as the journal grows, until it is stopped.")
+@click.option(
+    "--every",
+    "every_seconds",
+    type=click.FloatRange(0.01, 3600),
+    default=EVERY_SECONDS,
+    show_default=True,
+    help="With --follow: seconds between looks at the journal.",
+)
+@click.option("--parent", type=int, hidden=True, help="End when this process is gone.")
+@output.home_option
+@output.json_option
+def command(
+    *, follow: bool, every_seconds: float, parent: int | None, home: Path | None, as_json: bool
+) -> None:
+    """Seal the journal's entries into the vault, from where it ended to the journal's head.
+
+    Makes vault and keys where there are neither. `tourniquet serve` does this by itself. Two at
+    once are refused. After a write has failed nothing more is written: look at the disk, and start
+    again.
+    """
+    output.configure_django(home=home)
+    from tourniquet.record.keys import only_one
+    from tourniquet.record.sealer import keys_folder, open_sealer
+
+    with only_one(keys_folder()):
+        sealer = open_sealer(now=datetime.now(UTC))
+        before = sealer.position
+        try:
+            if follow:
+                _follow(sealer, every_seconds, parent)
+            else:
+                _to_the_head(sealer)
+        finally:
+            sealer.close()
+    if as_json:
+        output.emit_json(
+            {
+                "sealed": sealer.position - before,
+                "position": sealer.position,
+                "root": sealer.root.hex(),
+            }
+        )
+    else:
+        output.say(
+            f"{sealer.position - before} entries sealed, up to position {sealer.position}; "
+            f"root {sealer.root.hex()}."
+        )
+
+
+def _to_the_head(sealer: Sealer) -> None:
+    from tourniquet.record.journal import read_head
+
+    total = read_head().position - sealer.position
+    with output.progress("Sealing", total) as steps:
+        while count := sealer.seal_next(now=datetime.now(UTC)):
+            steps.advance(count)
+
+
+def _follow(sealer: Sealer, every_seconds: float, parent: int | None) -> None:
+    """Seal until a signal. A database that does not answer is asked again; a vault is not."""
+    from django.db import connection
+
+    from tourniquet.record.sealer import ENTRIES_AT_ONCE
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        if parent is not None and os.getppid() != parent:
+            return
+        try:
+            rows = sealer.read_next()
+        except StorageUnavailable:
+            connection.close()
+            stop.wait(DATABASE_WAIT_SECONDS)
+            continue
+        sealer.seal(rows, now=datetime.now(UTC))
+        if len(rows) < ENTRIES_AT_ONCE:
+            stop.wait(every_seconds)

@@ -1,0 +1,183 @@
+"""The folder of keys beside the vault: what signs it, and what opens it.
+
+Invariants:
+- Keys are made once, in an empty folder; nothing here makes a second set beside a vault that is
+  there. The ring is made last, so an interrupted beginning is gone on with.
+- One process at a time holds the folder to write: the lock is taken before anything is read.
+- Files are readable by their owner only. No key is ever shown, logged or part of a `repr`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tourniquet.kernel.errors import OperatorError, UserError
+from tourniquet.record.bodies import KEY_BYTES
+from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.notes import LOG_KEY, NAME_CHARACTERS_MOST, Signer
+from tourniquet.record.ring import KeyRing, copy_ring
+
+ROOT_FILE = "root.key"
+LOG_FILE = "log.key"
+RING_FILE = "ring.sqlite3"
+LOCK_FILE = "sealer.lock"
+KEY_FILE_BYTES_MOST = 1024
+_PRIVATE = "PRIVATE+KEY+"
+_REAL, _EXERCISE = "tourniquet/", "tourniquet-exercise/"
+_UNFIT = re.compile(r"[^A-Za-z0-9._/-]+")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An opened folder of keys."""
+
+    root: bytes = field(repr=False)
+    signer: Signer
+    ring: KeyRing
+
+
+def have_keys(folder: Path) -> bool:
+    """Whether a set of keys was made here, to its end."""
+    return (folder / RING_FILE).exists()
+
+
+def open_keys(folder: Path) -> Keys:
+    """Open the keys of a vault. Raises: OperatorError when one is missing or does not fit."""
+    root, signer = read_root(folder), read_signer(folder)
+    return Keys(root, signer, KeyRing(folder / RING_FILE, root))
+
+
+def begin_keys(folder: Path, *, site: str, exercise: str, now: datetime) -> Keys:
+    """Make the keys of a new vault, going on where that was interrupted.
+
+    The log's name says for ever whether it is an exercise's: a restored one must be one too.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    disk = Disk(LocalFiles(folder))
+    if disk.size(ROOT_FILE) is None:
+        disk.create({ROOT_FILE: base64.b64encode(os.urandom(KEY_BYTES)) + b"\n"})
+    if disk.size(LOG_FILE) is None:
+        signer = make_signer(
+            f"{_EXERCISE}{exercise}/{site}" if exercise else f"{_REAL}{site}", LOG_KEY
+        )
+        disk.create({LOG_FILE: f"{private_line(signer)}\n".encode()})
+    KeyRing.begin(folder / RING_FILE, read_root(folder), now=now).close()
+    return open_keys(folder)
+
+
+def exercise_of(log_name: str) -> str:
+    """The scenario of an exercise's log; "" for a real one's."""
+    if not log_name.startswith(_EXERCISE):
+        return ""
+    return log_name.removeprefix(_EXERCISE).partition("/")[0] or "exercise"
+
+
+def copy_keys(source: Path, target: Path) -> None:
+    """Copy a folder of keys; one that is there already is not changed.
+
+    Raises: OperatorError when another one is there.
+    """
+    if source.resolve() == target.resolve():
+        return
+    if have_keys(target):
+        if read_root(source) != read_root(target):
+            raise OperatorError("Other keys are there already.", where=str(target))
+        return
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    disk = Disk(LocalFiles(target))
+    disk.create({name: _read(source, name) for name in (ROOT_FILE, LOG_FILE)})
+    copy_ring(source / RING_FILE, target / RING_FILE)
+
+
+def make_signer(name: str, kind: int) -> Signer:
+    """A new key that signs. Its name ends in a part of the public key, so that no two share one."""
+    private = Ed25519PrivateKey.generate()
+    tail = private.public_key().public_bytes_raw()[:4].hex()
+    fit = _UNFIT.sub("-", name)[: NAME_CHARACTERS_MOST - len(tail) - 1]
+    return Signer(f"{fit}/{tail}", kind, private)
+
+
+def private_line(signer: Signer) -> str:
+    """A signing key as it is kept: the line that Go's note package and its relatives read."""
+    key = base64.b64encode(bytes([signer.kind]) + signer.private.private_bytes_raw()).decode()
+    return f"{_PRIVATE}{signer.name}+{signer.verifier.key_id.hex()}+{key}"
+
+
+def parse_private_line(line: str, *, where: str) -> Signer:
+    """A signing key from its line. Raises: OperatorError."""
+    name, _, rest = line.strip().removeprefix(_PRIVATE).partition("+")
+    key_id, _, encoded = rest.partition("+")
+    try:
+        content = base64.b64decode(encoded, validate=True)
+        private = Ed25519PrivateKey.from_private_bytes(content[1:])
+        signer = Signer(name, content[0], private)
+        fits = line.startswith(_PRIVATE) and signer.verifier.key_id.hex() == key_id
+    except (binascii.Error, ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise OperatorError(
+            "The file holds no signing key.", where=where, remedy="Bring it back from its copy."
+        )
+    return signer
+
+
+def read_signer(folder: Path, name: str = LOG_FILE) -> Signer:
+    """The signing key of a folder. Raises: OperatorError."""
+    return parse_private_line(_read(folder, name).decode("utf-8", "replace"), where=name)
+
+
+def read_root(folder: Path) -> bytes:
+    """The root key of a folder. Raises: OperatorError."""
+    try:
+        root = base64.b64decode(_read(folder, ROOT_FILE).strip(), validate=True)
+    except binascii.Error:
+        root = b""
+    if len(root) != KEY_BYTES:
+        raise OperatorError(
+            "The file holds no root key.", where=ROOT_FILE, remedy="Bring it back from its copy."
+        )
+    return root
+
+
+def _read(folder: Path, name: str) -> bytes:
+    disk = Disk(LocalFiles(folder))
+    if disk.size(name) is None:
+        raise OperatorError(
+            "A key is missing.",
+            where=name,
+            remedy="Bring it back from its copy. A vault is not gone on with under other keys.",
+        )
+    return disk.read(name, bytes_most=KEY_FILE_BYTES_MOST)
+
+
+@contextmanager
+def only_one(folder: Path, name: str = LOCK_FILE) -> Iterator[None]:
+    """Hold a folder for as long as this process works in it.
+
+    Raises: UserError when another does.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    number = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                "Another process is at work here already. Nothing was changed.",
+                where=name,
+                remedy="Stop the other one first, or let it go on.",
+            ) from None
+        yield
+    finally:
+        os.close(number)

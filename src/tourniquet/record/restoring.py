@@ -1,0 +1,200 @@
+"""The journal, and every table, made anew from a vault.
+
+Steps of `restore`, into the empty "default":
+1. Open each entry: header and content, both commitments (record.bodies).
+2. Check each link of the chain, from the first entry on.
+3. Write the entries and apply them, a batch to a transaction.
+And of `compare`, once that is done:
+4. Read every entry back from the database, and compare it with its leaf.
+
+Invariants:
+- The vault was verified before (record.verification); nothing is restored from one that does not
+  hold.
+- An entry whose key was erased is restored as an erased entry: it applies as nothing.
+- Progress is kept by the target's own journal: an interrupted restore goes on where it stopped, and
+  refuses a journal that is not the beginning of this vault's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import msgspec
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from tourniquet.kernel.errors import IntegrityError, UserError
+from tourniquet.record import bodies, sealing
+from tourniquet.record.database import storage_errors
+from tourniquet.record.home import find_home
+from tourniquet.record.journal import COLUMNS, Head, apply_run, read_head
+from tourniquet.record.keys import exercise_of
+from tourniquet.record.models import Home, JournalEntry
+from tourniquet.record.replay import BATCH, check_row, replayed_models
+from tourniquet.record.ring import KeyRing
+from tourniquet.record.tables import insert_rows
+from tourniquet.record.vault import VaultReader
+
+_decoder = msgspec.json.Decoder(sealing.Header)
+_BODY, _SALT = COLUMNS.index("body"), COLUMNS.index("salt")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Where a restore ended."""
+
+    head: Head
+    erased: int
+
+
+def prepare_target() -> None:
+    """Make the tables of "default" where there are none.
+
+    Raises: UserError when the database is somebody's already.
+    """
+    if connection.introspection.table_names() and not _is_ours():
+        raise UserError(
+            "The target database is not empty.", where="--into", remedy="Name an empty one."
+        )
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def _is_ours() -> bool:
+    """Whether the target holds what an interrupted restore left: a journal, and no home's mark."""
+    tables = connection.introspection.table_names()
+    return JournalEntry._meta.db_table in tables and find_home() is None  # noqa: SLF001 (Django's documented API)
+
+
+def mark_restored(origin: str) -> None:
+    """Mark the restored home: as an exercise where the record is an exercise's."""
+    if find_home() is not None:
+        return
+    scenario = exercise_of(origin)
+    newest = JournalEntry.objects.order_by("-position").values_list("recorded_at", flat=True)
+    clock_at = newest.first() if scenario else None
+    Home.objects.create(exercise=scenario, clock_at=clock_at, made_at=datetime.now(UTC))
+
+
+def restore(
+    reader: VaultReader,
+    ring: KeyRing,
+    *,
+    last: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Restored:
+    """Make the journal and the tables of "default" anew, up to a position.
+
+    Raises: IntegrityError naming the first position that does not hold; UserError when the target
+    holds another journal.
+    """
+    head = read_head()
+    _demand_beginning(reader, ring, head, last)
+    erased = 0
+    for rows in _batches(reader, ring, head.position, last):
+        entries = []
+        for row in rows:
+            # 1 and 2.
+            head, entry = check_row(row, head)
+            if entry is None:
+                erased += 1
+            else:
+                entries.append(entry)
+        # 3.
+        with storage_errors(), transaction.atomic():
+            insert_rows(JournalEntry, COLUMNS, rows)
+            apply_run(entries)
+        progress(head.position)
+    return Restored(head, erased)
+
+
+def open_row(reader: VaultReader, ring: KeyRing, position: int) -> tuple[Any, ...]:
+    """An entry as a row of the journal, in the order of COLUMNS. Raises: IntegrityError."""
+    leaf = reader.leaf(position)
+    sealed = reader.body(leaf)
+    header = bodies.open_header(leaf, sealed, ring.site.key)
+    subject = body = salt = None
+    key = ring.find_key(header.key_id) if bodies.has_content(sealed) else None
+    if key is not None:
+        content = bodies.open_content(leaf, sealed, key)
+        subject, body, salt = content.subject, content.body, content.salt
+    try:
+        found = _decoder.decode(header.content)
+    except msgspec.MsgspecError:
+        raise IntegrityError(
+            "The header is not in its form.", where=f"position {position}"
+        ) from None
+    return (
+        *msgspec.structs.astuple(found),
+        subject,
+        body,
+        salt,
+        leaf.content_commitment,
+        header.chain,
+    )
+
+
+def find_position(reader: VaultReader, ring: KeyRing, moment: datetime) -> int:
+    """The last position before the first entry that was recorded after a moment."""
+    for position in range(1, reader.size + 1):
+        leaf = reader.leaf(position)
+        header = bodies.open_header(leaf, reader.body(leaf), ring.site.key)
+        if _decoder.decode(header.content).recorded_at > moment:
+            return position - 1
+    return reader.size
+
+
+def compare(
+    reader: VaultReader, *, last: int, progress: Callable[[int], None] = lambda _: None
+) -> dict[str, int]:
+    """Compare the restored journal, as read back, with the vault; the rows of every table.
+
+    Raises: IntegrityError naming the first position that differs.
+    """
+    # 4.
+    head = Head(0, sealing.GENESIS)
+    while head.position < last:
+        rows = list(
+            JournalEntry.objects.filter(position__gt=head.position)
+            .order_by("position")
+            .values_list(*COLUMNS)[:BATCH]
+        )
+        if not rows:
+            raise IntegrityError(
+                "The restored journal ends early.", where=f"position {head.position + 1}"
+            )
+        for row in rows:
+            head, _ = check_row(row, head)
+            if reader.leaf(head.position).content_commitment != bytes(row[-2]):
+                raise IntegrityError(
+                    "The restored entry is not that of the vault.",
+                    where=f"position {head.position}",
+                )
+        progress(head.position)
+    return {
+        model._meta.label: model._base_manager.count()  # noqa: SLF001 (Django's documented API)
+        for model in replayed_models()
+    }
+
+
+def _batches(
+    reader: VaultReader, ring: KeyRing, after: int, last: int
+) -> Iterator[list[tuple[Any, ...]]]:
+    rows = (open_row(reader, ring, position) for position in range(after + 1, last + 1))
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _demand_beginning(reader: VaultReader, ring: KeyRing, head: Head, last: int) -> None:
+    """Demand that what the target holds is the beginning of what is restored."""
+    if not head.position:
+        return
+    if head.position > last or open_row(reader, ring, head.position)[-1] != head.chain:
+        raise UserError(
+            "The target holds another journal, or a longer one. Nothing was changed.",
+            where="--into",
+            remedy="Name an empty folder or database.",
+        )

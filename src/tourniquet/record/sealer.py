@@ -1,0 +1,301 @@
+"""The sealer: the journal's entries into the vault, in order, a second or so behind.
+
+1. Before it begins: the vault is not older than the ring knows, and the journal is the one that was
+   sealed so far.
+2. Read the next entries. Check each commitment and link of the chain: what was changed in the
+   database before it was sealed stops the sealer there.
+3. Have a key for each: the patient's, its own for a message tied to nobody, else the site's.
+4. Seal and publish, then note how far the vault has come.
+
+Invariants:
+- Positions are gapless and in commit order, so whoever tails them misses nothing.
+- A vault and a journal that do not belong together are never joined.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tourniquet.kernel import settings
+from tourniquet.kernel.errors import IntegrityError, OperatorError
+from tourniquet.record import bodies, sealing
+from tourniquet.record.bodies import Body, Content
+from tourniquet.record.database import storage_errors
+from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.home import exercise_name
+from tourniquet.record.journal import COLUMNS
+from tourniquet.record.keys import Keys, begin_keys, have_keys, open_keys
+from tourniquet.record.log import CHECKPOINT, read_tile
+from tourniquet.record.models import JournalEntry
+from tourniquet.record.registry import list_kinds
+from tourniquet.record.ring import NamedKey, Reached
+from tourniquet.record.tree import Tree
+from tourniquet.record.vault import KEY_FILE, Vault, read_body
+
+ENTRIES_AT_ONCE = 5_000
+BYTES_AT_ONCE = 32 * 1024 * 1024
+ROWS_A_QUERY = 500
+
+
+def vault_folder() -> Path:
+    """Where this home's vault lies."""
+    return settings.home() / "vault"
+
+
+def keys_folder() -> Path:
+    """Where this home's keys lie."""
+    return Path(settings.read("TOURNIQUET_KEYS") or settings.home() / "keys").expanduser().resolve()
+
+
+def open_sealer(*, now: datetime) -> Sealer:
+    """The sealer of this home; vault and keys are made where there are neither.
+
+    The caller holds the folder of keys (`only_one`). Raises: OperatorError, IntegrityError.
+    """
+    disk = _vault_disk()
+    is_new = disk.size(CHECKPOINT) is None
+    if have_keys(keys_folder()):
+        keys = open_keys(keys_folder())
+    elif is_new and not disk.names("") and not _pinned().exists():
+        keys = begin_keys(
+            keys_folder(),
+            site=settings.read("TOURNIQUET_SITE"),
+            exercise=exercise_name(),
+            now=now,
+        )
+    else:
+        raise OperatorError(
+            "There is a vault, but its keys are gone.",
+            where="TOURNIQUET_KEYS",
+            remedy="Bring the folder of keys back from its copy. Nothing was changed.",
+        )
+    if is_new and keys.ring.reached.size:
+        raise OperatorError(
+            f"The vault is gone; it had {keys.ring.reached.size} entries.",
+            where=str(vault_folder()),
+            remedy="Bring it back from the replica. Nothing was changed.",
+        )
+    vault = Vault.begin(disk, keys.signer) if is_new else Vault(disk, keys.signer)
+    Disk(LocalFiles(settings.home())).create({KEY_FILE: f"{keys.signer.verifier}\n".encode()})
+    return Sealer(vault, keys, disk)
+
+
+def _pinned() -> Path:
+    return settings.home() / KEY_FILE
+
+
+def _vault_disk() -> Disk:
+    vault_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Disk(LocalFiles(vault_folder()))
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry as read from the journal."""
+
+    header: sealing.Header
+    subject: str | None
+    body: bytes | None
+    salt: bytes | None
+    commitment: bytes
+    chain: bytes
+
+
+class Sealer:
+    """The one writer of a home's vault."""
+
+    def __init__(self, vault: Vault, keys: Keys, disk: Disk) -> None:
+        """Go on with a vault. Raises: IntegrityError when vault, ring and journal do not fit."""
+        self._vault = vault
+        self._keys = keys
+        self._site = keys.ring.site
+        self._own_kinds = {(kind.name, kind.version) for kind in list_kinds() if kind.own_key}
+        self._known = {(kind.name, kind.version) for kind in list_kinds()}
+        _demand_not_older(disk, vault, keys)
+        self._chain = self._sealed_chain(disk)
+        self._demand_same_journal()
+
+    @property
+    def position(self) -> int:
+        """The last sealed position."""
+        return self._vault.checkpoint.size
+
+    @property
+    def root(self) -> bytes:
+        """The root of the tree at that position."""
+        return self._vault.checkpoint.root
+
+    def seal_next(self, *, now: datetime) -> int:
+        """Seal the next entries, a bounded number; how many there were.
+
+        Raises: IntegrityError naming the position that was changed; StorageUnavailable.
+        """
+        rows = self.read_next()
+        self.seal(rows, now=now)
+        return len(rows)
+
+    def read_next(self) -> list[Row]:
+        """The next entries, checked; a bounded number. Raises: StorageUnavailable: ask again.
+
+        Raises: IntegrityError naming the position that was changed.
+        """
+        # 2. Entries.
+        rows = list(self._read_next())
+        chain = self._chain
+        for row in rows:
+            _check(row, chain)
+            chain = row.chain
+        return rows
+
+    def seal(self, rows: Sequence[Row], *, now: datetime) -> None:
+        """Seal what `read_next` read. Raises: StorageUnavailable: open the sealer again to see."""
+        if not rows:
+            return
+        # 3. Keys.
+        keys = self._keys_for(rows, now)
+        # 4. Seal and publish.
+        self._vault.publish([self._seal(row, key) for row, key in zip(rows, keys, strict=True)])
+        self._chain = rows[-1].chain
+        reached = Reached(self._vault.checkpoint.size, self._vault.checkpoint.root)
+        self._keys.ring.keep_reached(reached)
+
+    def _read_next(self) -> Iterator[Row]:
+        position, total = self.position, 0
+        for _ in range(0, ENTRIES_AT_ONCE, ROWS_A_QUERY):
+            with storage_errors():
+                found = list(
+                    JournalEntry.objects.filter(position__gt=position)
+                    .order_by("position")
+                    .values_list(*COLUMNS)[:ROWS_A_QUERY]
+                )
+            for values in found:
+                position += 1
+                row = _row(values)
+                if row.header.position != position:
+                    raise IntegrityError(
+                        "An entry of the journal is missing.", where=f"position {position}"
+                    )
+                yield row
+                total += len(row.body or b"")
+            if len(found) < ROWS_A_QUERY or total >= BYTES_AT_ONCE:
+                return
+
+    def _keys_for(self, rows: Sequence[Row], now: datetime) -> list[NamedKey]:
+        subjects = [row.subject for row in rows if row.subject is not None and row.body is not None]
+        own = [row for row in rows if self._has_own_key(row)]
+        made = iter(self._keys.ring.provide(subjects, own=len(own), now=now))
+        patients = [next(made) for _ in subjects]
+        of_patients, of_messages = iter(patients), iter(list(made))
+        nothing = NamedKey(bodies.NO_KEY, b"")
+        return [
+            nothing
+            if row.body is None
+            else next(of_patients)
+            if row.subject is not None
+            else next(of_messages)
+            if self._has_own_key(row)
+            else self._site
+            for row in rows
+        ]
+
+    def _has_own_key(self, row: Row) -> bool:
+        """Whether an entry about nobody may hold what is about somebody. Unknown kinds may."""
+        kind = (row.header.kind, row.header.kind_version)
+        return (
+            row.subject is None
+            and row.body is not None
+            and (kind in self._own_kinds or kind not in self._known)
+        )
+
+    def close(self) -> None:
+        """Close the key ring."""
+        self._keys.ring.close()
+
+    def _seal(self, row: Row, key: NamedKey) -> Body:
+        header = bodies.Header(
+            content=sealing.header_bytes(row.header),
+            chain=row.chain,
+            key_id=key.id,
+            salt=os.urandom(bodies.SALT_BYTES),
+        )
+        content = None
+        if row.body is not None and row.salt is not None:
+            content = Content(row.subject, row.body, row.salt)
+        return bodies.seal(
+            row.header.position,
+            header,
+            content,
+            content_commitment=row.commitment,
+            site_key=self._site.key,
+            content_key=key.key,
+            seal_salt=os.urandom(bodies.SEAL_SALT_BYTES),
+        )
+
+    def _sealed_chain(self, disk: Disk) -> bytes:
+        last = self._vault.last
+        if last is None:
+            return sealing.GENESIS
+        return bodies.open_header(last, read_body(disk, last), self._site.key).chain
+
+    def _demand_same_journal(self) -> None:
+        if not self.position:
+            return
+        with storage_errors():
+            row = JournalEntry.objects.filter(position=self.position).values_list("chain").first()
+        if row is None or bytes(row[0]) != self._chain:
+            raise IntegrityError(
+                "The journal is not the one that was sealed here."
+                if row
+                else "The journal is shorter than the vault.",
+                where=f"position {self.position}",
+                remedy="Nothing was sealed. Compare the database with the vault, or restore it.",
+            )
+
+
+def _demand_not_older(disk: Disk, vault: Vault, keys: Keys) -> None:
+    reached = keys.ring.reached
+    size = vault.checkpoint.size
+    if reached.size > size:
+        raise IntegrityError(
+            f"The vault ends at {size}; it had {reached.size} entries before.",
+            where=CHECKPOINT,
+            remedy="It is an older copy. Bring the newest back from the replica.",
+        )
+    if reached.size:
+        tree = Tree(size, lambda *tile: read_tile(disk, *tile))
+        if tree.root(reached.size) != reached.root:
+            raise IntegrityError(
+                f"The first {reached.size} entries are not those that were sealed.",
+                where=CHECKPOINT,
+                remedy="Keep the folder as evidence; bring the vault back from the replica.",
+            )
+
+
+def _row(values: Sequence[Any]) -> Row:
+    header = sealing.Header(*values[:10])
+    subject, body, salt, commitment, chain = values[10:]
+    return Row(
+        header,
+        subject,
+        None if body is None else bytes(body),
+        None if salt is None else bytes(salt),
+        bytes(commitment),
+        bytes(chain),
+    )
+
+
+def _check(row: Row, chain: bytes) -> None:
+    """Check an entry against the chain so far. Raises: IntegrityError."""
+    where = f"position {row.header.position}"
+    remedy = "Nothing was sealed from there on. Keep the database, and compare it with the replica."
+    if sealing.link(chain, row.header, row.commitment) != row.chain:
+        raise IntegrityError("The chain of the journal is broken.", where=where, remedy=remedy)
+    if row.body is not None and (
+        row.salt is None or sealing.commit(row.salt, row.subject, row.body) != row.commitment
+    ):
+        raise IntegrityError("The content of an entry was changed.", where=where, remedy=remedy)
