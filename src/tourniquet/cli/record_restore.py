@@ -83,7 +83,7 @@ def command(
     """
     begun = time.monotonic()
     folder = None if "://" in target else Path(target).expanduser().resolve()
-    output.configure_django(home=folder or vault.parent, database_url=None if folder else target)
+    output.configure_django(home=folder or vault.parent, database_url="" if folder else target)
     from tourniquet.record.disk import Disk, LocalFiles
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last

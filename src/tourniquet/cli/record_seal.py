@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.5
 DATABASE_WAIT_SECONDS = 1.0
+PARENT_WAIT_SECONDS = 15.0
 
 
 @click.command(
@@ -50,7 +51,8 @@ def command(
     from tourniquet.record.keys import only_one
     from tourniquet.record.sealer import keys_folder, open_sealer
 
-    with only_one(keys_folder()):
+    wait_seconds = PARENT_WAIT_SECONDS if parent else 0.0  # that of a killed server is ending
+    with only_one(keys_folder(), wait_seconds=wait_seconds):
         sealer = open_sealer(now=datetime.now(UTC))
         before = sealer.position
         try:

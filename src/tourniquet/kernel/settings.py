@@ -8,7 +8,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,12 @@ SETTINGS: tuple[Setting, ...] = (
         "TOURNIQUET_KEYS",
         "",
         "Folder with the keys of the vault. Unset: keys in the home folder. Keep copies elsewhere.",
+    ),
+    Setting(
+        "TOURNIQUET_SEALER",
+        "beside",
+        "beside: serve starts the sealer. apart: you run 'tourniquet record seal --follow', "
+        "as an account that alone may read the keys.",
     ),
     Setting(
         "TOURNIQUET_MLLP_CERTIFICATE",
@@ -123,6 +129,18 @@ def read_number(name: str, *, least: int, most: int) -> int:
             remedy="Correct it in the environment.",
         )
     return number
+
+
+def read_choice(name: str, choices: Sequence[str]) -> str:
+    """One of some words. Raises: OperatorError naming the setting."""
+    found = read(name)
+    if found not in choices:
+        raise OperatorError(
+            f"The setting must be one of {', '.join(choices)}.",
+            where=name,
+            remedy="Correct it in the environment.",
+        )
+    return found
 
 
 def home() -> Path:

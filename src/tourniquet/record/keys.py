@@ -14,6 +14,7 @@ import binascii
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ LOCK_FILE = "sealer.lock"
 KEY_FILE_BYTES_MOST = 1024
 _PRIVATE = "PRIVATE+KEY+"
 _REAL, _EXERCISE = "tourniquet/", "tourniquet-exercise/"
+_LOOK_SECONDS = 0.1
 _UNFIT = re.compile(r"[^A-Za-z0-9._/-]+")
 
 
@@ -162,22 +164,31 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 @contextmanager
-def only_one(folder: Path, name: str = LOCK_FILE) -> Iterator[None]:
+def only_one(folder: Path, name: str = LOCK_FILE, *, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold a folder for as long as this process works in it.
 
-    Raises: UserError when another does.
+    Raises: UserError when another does, and does not end meanwhile.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     number = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                "Another process is at work here already. Nothing was changed.",
-                where=name,
-                remedy="Stop the other one first, or let it go on.",
-            ) from None
+        deadline = time.monotonic() + wait_seconds
+        while not _locked(number):
+            if time.monotonic() >= deadline:
+                raise UserError(
+                    "Another process is at work here already. Nothing was changed.",
+                    where=name,
+                    remedy="Stop the other one first, or let it go on.",
+                )
+            time.sleep(_LOOK_SECONDS)
         yield
     finally:
         os.close(number)
+
+
+def _locked(number: int) -> bool:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -3,7 +3,8 @@
 Steps of `serve`:
 1. Open both ports.
 2. Say that it is ready, once, when both answer.
-3. Until a signal: serve; the background worker runs the daily work of a real home.
+3. Until a signal: serve; the background worker runs the daily work of a real home, the sealer
+   seals beside.
 4. Stop: MLLP takes no more, finishes its group and answers; HTTP finishes what it has; under 5 s.
 
 Invariants:
@@ -34,6 +35,7 @@ from tourniquet.kernel.errors import OperatorError
 from tourniquet.record.checkpoints import Checkpointer
 from tourniquet.record.home import clock
 from tourniquet.site.memory import settle_memory
+from tourniquet.site.sealing import sealer_beside
 from tourniquet.site.threads import ThreadedApplication
 
 LOCK_FILE = "serve.lock"
@@ -140,6 +142,9 @@ async def serve(
     if daily_work:
         worker.start()
     checkpointer = _start_checkpointer()
+    sealer = sealer_beside()
+    if sealer is not None:
+        sealer.start()
     stopped = loop.create_task(stop.wait())
     await asyncio.wait([http_task, stopped], return_when=asyncio.FIRST_COMPLETED)
     # 4. Stop.
@@ -147,6 +152,8 @@ async def serve(
     http.should_exit = True
     worker.stop()
     await asyncio.gather(listener.stop(), http_task)
+    if sealer is not None:
+        await asyncio.to_thread(sealer.stop)
     application.close()
     if checkpointer is not None:
         checkpointer.stop()

@@ -1,0 +1,99 @@
+"""The sealer beside a server: a process of its own, so that sealing takes no time of the server's.
+
+Invariants:
+- It ends with the server, however that ends: it looks whether its parent is there.
+- One that was killed is started again: opening the vault finishes what was interrupted. One that
+  refused to go on (a disk that failed, a vault that does not fit) is not: a person looks first.
+- Care does not depend on it: what is not sealed yet is in the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tourniquet.edge.log import log_event
+from tourniquet.kernel import settings
+
+LOOK_SECONDS = 1.0
+STOP_SECONDS = 5.0
+RESTARTS_MOST = 20
+LOG_BYTES_MOST = 1_000_000
+BESIDE, APART = "beside", "apart"
+
+
+class SealerProcess:
+    """Starts the sealer, looks after it, and stops it."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the publication at hand."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS + LOOK_SECONDS)
+
+    def _run(self) -> None:
+        for _ in range(RESTARTS_MOST):
+            self._process = self._started()
+            status = self._wait()
+            if status is None or self._stop.is_set():
+                self._end()
+                return
+            log_event("sealer.ended", status=status, log="logs/sealer.log")
+            if status > 0:
+                return
+            if self._stop.wait(LOOK_SECONDS):
+                return
+
+    def _wait(self) -> int | None:
+        """How the process ended; None where it is to be stopped."""
+        assert self._process is not None
+        while (status := self._process.poll()) is None:
+            if self._stop.wait(LOOK_SECONDS):
+                return None
+        return status
+
+    def _end(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        logs = self._home / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        path = logs / "sealer.log"
+        if path.exists() and path.stat().st_size > LOG_BYTES_MOST:
+            path.replace(logs / "sealer.log.1")
+        with path.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+                [
+                    *(sys.executable, "-m", "tourniquet.cli.main", "record", "seal", "--follow"),
+                    *("--parent", str(os.getpid()), "--home", str(self._home)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+
+def sealer_beside() -> SealerProcess | None:
+    """The sealer of this home, where it is to run beside the server."""
+    if settings.read_choice("TOURNIQUET_SEALER", (BESIDE, APART)) == APART:
+        return None
+    return SealerProcess(settings.home())
