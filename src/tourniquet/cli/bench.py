@@ -8,6 +8,7 @@ from tourniquet.cli import output
 
 SECONDS = 10
 CONNECTIONS = 32
+RECORD_ENTRIES = 20_000
 
 
 @click.group(
@@ -81,3 +82,33 @@ def plan(*, needs: int, seed: int, as_json: bool) -> None:
     figures = run(needs=needs, seed=seed, echo=not as_json)
     if as_json:
         output.emit_json(figures)
+
+
+@command.command(name="record", epilog=output.example("tourniquet bench record --entries 500000"))
+@click.option(
+    "--entries",
+    type=click.IntRange(100, 10_000_000),
+    default=RECORD_ENTRIES,
+    show_default=True,
+    help="How many entries to journal, seal and restore.",
+)
+@click.option(
+    "--seed", type=int, default=7, show_default=True, help="Makes the same entries again."
+)
+@click.option("--database-url", default="", help="An empty PostgreSQL instead of SQLite.")
+@click.option("--restore-url", default="", help="Restore into this empty PostgreSQL.")
+@output.json_option
+def record(*, entries: int, seed: int, database_url: str, restore_url: str, as_json: bool) -> None:
+    """Seal a journal of reports, verify the vault, restore from it, prove single entries.
+
+    In a temporary folder. Beside it the same database is copied and checked as without a vault.
+    """
+    from tourniquet.cli.bench_record import measure, tell
+
+    figures = measure(
+        entries=entries, seed=seed, database_url=database_url, restore_url=restore_url
+    )
+    if as_json:
+        output.emit_json(figures)
+    else:
+        tell(figures)

@@ -36,7 +36,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("migrate", "tourniquet.cli.migrate", "Bring the database's tables up to date."),
     Entry("check", "tourniquet.cli.check", "Name every missing or unsafe setting."),
     Entry("region", "tourniquet.cli.region", "Import the organisations of a region."),
-    Entry("bench", "tourniquet.cli.bench", "Measure this machine: intake, plan."),
+    Entry("bench", "tourniquet.cli.bench", "Measure this machine: intake, plan, record."),
 )
 
 

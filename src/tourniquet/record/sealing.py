@@ -91,4 +91,9 @@ def commit(salt: bytes, subject: str | None, body: bytes) -> bytes:
 
 def link(previous: bytes, header: Header, commitment: bytes) -> bytes:
     """The chain value of an entry."""
-    return hashlib.sha256(previous + header_bytes(header) + commitment).digest()
+    return link_bytes(previous, header_bytes(header), commitment)
+
+
+def link_bytes(previous: bytes, header: bytes, commitment: bytes) -> bytes:
+    """The chain value of an entry whose header is in the form that the chain covers."""
+    return hashlib.sha256(previous + header + commitment).digest()
