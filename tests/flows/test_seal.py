@@ -17,9 +17,9 @@ from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.entries import AlarmRaised, MessageApplied, MessageReceived
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import Act, read_head, writing
-from tourniquet.record.keys import Keys, only_one, open_keys
+from tourniquet.record.keys import Keys, make_signer, only_one, open_keys, rebuild_keys
 from tourniquet.record.models import JournalEntry
-from tourniquet.record.notes import read_checkpoint, read_note
+from tourniquet.record.notes import LOG_KEY, read_checkpoint, read_note
 from tourniquet.record.replay import compare_tables
 from tourniquet.record.restoring import (
     compare,
@@ -222,6 +222,29 @@ def test_a_ring_of_another_root_or_a_newer_form_is_refused(database: Database) -
     ring.close()
     with pytest.raises(OperatorError, match="form 2; this release knows form 1"):
         seal()
+
+
+def test_a_lost_folder_of_keys_is_made_again_from_ring_and_root(
+    database: Database, tmp_path: Path
+) -> None:
+    append(applied(PATIENT, "A"))
+    seal()
+    before = open_keys(keys_folder())
+    saved = keys_folder().rename(tmp_path / "saved")
+    ring, key = saved / "ring.sqlite3", before.signer.verifier
+    with pytest.raises(OperatorError, match="does not open with this root key"):
+        rebuild_keys(keys_folder(), ring, b"w" * 32, key)
+    other = make_signer("other", LOG_KEY).verifier
+    with pytest.raises(OperatorError, match="ring is that of another log"):
+        rebuild_keys(keys_folder(), ring, before.root, other)
+    assert not keys_folder().exists()
+    rebuild_keys(keys_folder(), ring, before.root, key).ring.close()
+    for name in ("root.key", "log.key"):
+        assert (keys_folder() / name).read_bytes() == (saved / name).read_bytes()
+    append(applied(PATIENT, "B"))
+    assert seal() == 1
+    with pytest.raises(OperatorError, match="keys here already"):
+        rebuild_keys(keys_folder(), ring, before.root, key)
 
 
 def test_two_sealers_at_once_are_refused(database: Database) -> None:

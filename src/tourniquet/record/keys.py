@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tourniquet.kernel.errors import OperatorError, UserError
 from tourniquet.record.bodies import KEY_BYTES
 from tourniquet.record.disk import Disk, LocalFiles
-from tourniquet.record.notes import LOG_KEY, NAME_CHARACTERS_MOST, Signer
+from tourniquet.record.notes import LOG_KEY, NAME_CHARACTERS_MOST, Signer, VerifierKey
 from tourniquet.record.ring import KeyRing, copy_ring
 
 ROOT_FILE = "root.key"
@@ -74,7 +74,31 @@ def begin_keys(folder: Path, *, site: str, exercise: str, now: datetime) -> Keys
             f"{_EXERCISE}{exercise}/{site}" if exercise else f"{_REAL}{site}", LOG_KEY
         )
         disk.create({LOG_FILE: f"{private_line(signer)}\n".encode()})
-    KeyRing.begin(folder / RING_FILE, read_root(folder), now=now).close()
+    seed = read_signer(folder).private.private_bytes_raw()
+    KeyRing.begin(folder / RING_FILE, read_root(folder), log_seed=seed, now=now).close()
+    return open_keys(folder)
+
+
+def rebuild_keys(folder: Path, ring: Path, root: bytes, log_key: VerifierKey) -> Keys:
+    """Make a lost folder of keys again, from a copy of the ring and the root key.
+
+    `log_key` is the pinned verifier key of the log, whose name the signing key has.
+    Raises: OperatorError when ring, root and log do not belong together, or keys are there.
+    """
+    if have_keys(folder):
+        raise OperatorError("There are keys here already.", where=str(folder))
+    copy = KeyRing(ring, root)
+    signer = Signer(log_key.name, log_key.kind, Ed25519PrivateKey.from_private_bytes(copy.log_seed))
+    copy.close()
+    if signer.verifier != log_key:
+        raise OperatorError("The ring is that of another log.", where=str(ring))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files = {
+        ROOT_FILE: base64.b64encode(root) + b"\n",
+        LOG_FILE: f"{private_line(signer)}\n".encode(),
+    }
+    Disk(LocalFiles(folder)).create(files)
+    copy_ring(ring, folder / RING_FILE)
     return open_keys(folder)
 
 

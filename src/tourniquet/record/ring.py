@@ -38,6 +38,7 @@ _WRAPPING = b"tourniquet key ring wrapping v1\x00"
 _LABELS = b"tourniquet key ring labels v1\x00"
 _PATIENT = b"patient\x00"
 _SITE = b"site\x00"
+_LOG = b"log\x00"
 _TABLES = """
 CREATE TABLE key (
     number INTEGER PRIMARY KEY,
@@ -89,8 +90,11 @@ class KeyRing:
             ) from error
 
     @classmethod
-    def begin(cls, path: Path, root: bytes, *, now: datetime) -> KeyRing:
-        """Begin a ring. Raises: OperatorError when there is one."""
+    def begin(cls, path: Path, root: bytes, *, log_seed: bytes, now: datetime) -> KeyRing:
+        """Begin a ring, with the site's key and the seed of the log's signing key.
+
+        Raises: OperatorError when there is one.
+        """
         if path.exists():
             raise OperatorError("There is a key ring already.", where=path.name)
         part = path.with_name(f"{path.name}.part")
@@ -99,9 +103,11 @@ class KeyRing:
         with _errors(), sqlite3.connect(part, isolation_level=None) as database:
             database.execute("PRAGMA secure_delete=ON")
             database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={FORM}; COMMIT;")
-            site = NamedKey(_label(derive(root, _LABELS), _SITE), os.urandom(KEY_BYTES))
-            row = (site.id, _wrap(AESGCM(derive(root, _WRAPPING)), site), now.isoformat())
-            database.execute("INSERT INTO key (id, wrapped, made_at) VALUES (?, ?, ?)", row)
+            wrapping, labels = AESGCM(derive(root, _WRAPPING)), derive(root, _LABELS)
+            for name, key in ((_SITE, os.urandom(KEY_BYTES)), (_LOG, log_seed)):
+                one = NamedKey(_label(labels, name), key)
+                row = (one.id, _wrap(wrapping, one), now.isoformat())
+                database.execute("INSERT INTO key (id, wrapped, made_at) VALUES (?, ?, ?)", row)
         database.close()
         part.replace(path)
         LocalFiles(path.parent).flush_folder("")
@@ -110,6 +116,11 @@ class KeyRing:
     def patient_id(self, subject: str) -> bytes:
         """The id of a patient's key."""
         return self._label(_PATIENT + subject.encode())
+
+    @property
+    def log_seed(self) -> bytes:
+        """The seed of the log's signing key: with it a lost folder of keys is made again."""
+        return self.get_key(self._label(_LOG))
 
     def provide(self, subjects: Iterable[str], *, own: int, now: datetime) -> list[NamedKey]:
         """The keys of these patients, made where there are none, and then `own` new keys.
