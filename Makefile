@@ -25,9 +25,9 @@ soak: $(DEV_STAMP) ## every test with its long forms, about a quarter of an hour
 	@tools/provide_test_system.sh
 	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -n 2 $(PYTEST_OPTIONS)
 
-faults: $(DEV_STAMP) ## kill -9 of the server during intake, 20 rounds on each database
+faults: $(DEV_STAMP) ## kill -9 during intake, 20 rounds on each database; every call of the sealer failing
 	@tools/provide_test_system.sh
-	KILL_ROUNDS=20 $(BIN)/pytest -q tests/flows/test_kill.py
+	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -q --no-cov tests/flows/test_kill.py tests/flows/test_vault_faults.py
 
 lint: $(DEV_STAMP) ## ruff, types, the import contract
 	$(BIN)/ruff check .

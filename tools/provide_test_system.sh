@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the tests need from the system: PostgreSQL's server programs and Chromium.
+# What the tests need from the system: PostgreSQL's server programs, Chromium and strace.
 # Installs what is missing with apt when it may; else says exactly what to install, and fails.
 set -euo pipefail
 
@@ -22,13 +22,14 @@ find_chromium() {
 missing=()
 find_postgresql || missing+=(postgresql)
 find_chromium || missing+=(chromium)
+command -v strace >/dev/null || missing+=(strace)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 refuse() {
     {
         echo "The tests need from this system: ${missing[*]}. $1"
         echo "On Debian and Ubuntu: apt-get update && apt-get install ${missing[*]}"
-        echo "Elsewhere: PostgreSQL 14 or newer with initdb on the PATH, and Chromium on the PATH."
+        echo "Elsewhere: PostgreSQL 14 or newer with initdb on the PATH, Chromium and strace on the PATH."
     } >&2
     exit 1
 }
@@ -55,4 +56,5 @@ fi
 missing=()
 find_postgresql || missing+=(postgresql)
 find_chromium || missing+=(chromium)
+command -v strace >/dev/null || missing+=(strace)
 [ ${#missing[@]} -eq 0 ] || refuse "apt-get installed them, yet they are not where they are looked for."
