@@ -6,6 +6,7 @@ import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.console import NOW, seed_region
@@ -13,6 +14,7 @@ from tests.support.database import Database, Databases
 from tests.support.sealing import opened, seal, target
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.record.bodies import has_content, open_header
+from tourniquet.record.database import SEALER_LOCK
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.entries import AlarmRaised, MessageApplied, MessageReceived
 from tourniquet.record.home import exercise_name
@@ -253,6 +255,19 @@ def test_two_sealers_at_once_are_refused(database: Database) -> None:
         with only_one(keys_folder()):
             pass
     assert seal() == 1
+
+
+def test_a_database_has_one_sealer(databases: Databases, database: Database) -> None:
+    """Two machines, each with a home of its own, on one PostgreSQL."""
+    if database.vendor == "sqlite":
+        return  # it lies in its home
+    append(applied(PATIENT, "A"))
+    with psycopg.connect(database.url) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [SEALER_LOCK])
+        with pytest.raises(UserError, match="Another sealer is at work on this database"):
+            seal()
+    assert seal() == 1
+    assert seal() == 0
 
 
 def test_a_restore_goes_on_where_it_was_interrupted(

@@ -197,6 +197,32 @@ def test_foreign_files_are_found(folder: Path) -> None:
     assert check(folder) == SIZE
 
 
+class Growing(Disk):
+    """A vault in which a sealer publishes once the checkpoint has been read."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(LocalFiles(place))
+        self._place = place
+        self.grown = 0
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        found = super().read(path, bytes_most=bytes_most)
+        if path == CHECKPOINT and not self.grown:
+            one = Vault(Disk(LocalFiles(self._place)), SIGNER)
+            one.publish(bodies_from(SIZE, 300, Random(8)))  # clears the partial tiles
+            self.grown = one.checkpoint.size
+        return found
+
+
+def test_a_vault_that_grows_meanwhile_is_verified_up_to_where_it_was(folder: Path) -> None:
+    disk = Growing(folder)
+    found = verify_vault(disk, KEY)
+    assert found.checkpoint.size == SIZE
+    assert disk.grown == SIZE + 300
+    assert any(one.startswith("body/") for one in found.beyond)
+    assert check(folder) == SIZE + 300
+
+
 def test_swapped_segments_are_found(folder: Path) -> None:
     first, second = folder / "body/000000000", folder / "body/000000001"
     content = first.read_bytes()

@@ -13,9 +13,10 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
-from tourniquet.kernel.errors import StorageUnavailable
+from tourniquet.kernel.errors import StorageUnavailable, UserError
 
 JOURNAL_LOCK = 0x746F75726E  # "tourn": one advisory lock for all writers of one journal
+SEALER_LOCK = 0x7365616C6572  # "sealer": one for each journal
 _REMEDY = "Look at the disk and at the database; what was not acknowledged will be sent again."
 
 
@@ -46,6 +47,23 @@ def take_journal_lock() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JOURNAL_LOCK])
+
+
+def take_sealer_lock() -> None:
+    """Be the only sealer of this database for as long as this connection lasts; ask often.
+
+    On SQLite the folder of keys is held instead. Raises: UserError when another has it.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # Of a session: taken once more each time, and let go with the connection.
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [SEALER_LOCK])
+            if not cursor.fetchone()[0]:
+                raise UserError(
+                    "Another sealer is at work on this database. Nothing was changed.",
+                    where="TOURNIQUET_DATABASE_URL",
+                    remedy="A journal has one vault. Stop the other one first.",
+                )
 
 
 def point(alias: str, description: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from tourniquet.kernel import settings
 from tourniquet.kernel.errors import IntegrityError, OperatorError
 from tourniquet.record import bodies, sealing
 from tourniquet.record.bodies import Body, Content
-from tourniquet.record.database import storage_errors
+from tourniquet.record.database import storage_errors, take_sealer_lock
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import COLUMNS
@@ -84,6 +84,8 @@ def open_sealer(*, now: datetime) -> Sealer:
             where=str(vault_folder()),
             remedy="Bring it back from the replica. Nothing was changed.",
         )
+    with storage_errors():
+        take_sealer_lock()
     vault = Vault.begin(disk, keys.signer) if is_new else Vault(disk, keys.signer)
     Disk(LocalFiles(settings.home())).create({KEY_FILE: f"{keys.signer.verifier}\n".encode()})
     return Sealer(vault, keys, disk)
@@ -150,6 +152,8 @@ class Sealer:
         Raises: IntegrityError naming the position that was changed.
         """
         # 2. Entries.
+        with storage_errors():
+            take_sealer_lock()
         rows = list(self._read_next())
         chain = self._chain
         for row in rows:
