@@ -42,7 +42,13 @@ from tourniquet.kernel.clock import london_time
 SEED = 7
 PEOPLE = 2_000
 WEEKS = {"sqlite": 2, "postgresql": 1}
-NOT_COMPARED = {"seconds", "seconds_by_part", "version"}
+NOT_COMPARED = {
+    "seconds",
+    "seconds_by_part",
+    "version",
+    "minutes_without_history",
+    "restore_seconds",
+}
 
 
 @pytest.fixture
@@ -110,7 +116,19 @@ def _assert_scorecard(world: World, hours: tuple[float, ...], ours: Outcome, out
     """Every figure that the interface promises is there, and no policy beats the bound."""
     parts = (world.region, world.needs, world.seats, world.truth)
     others = what_happened(*parts), strict_priority(*parts, people=PEOPLE)
-    facts = SystemFacts(1.0, {}, np.array(hours), len(hours), 1, 0, 0, replay_equals_tables=True)
+    facts = SystemFacts(
+        1.0,
+        {},
+        np.array(hours),
+        len(hours),
+        1,
+        0,
+        0,
+        replay_equals_tables=True,
+        records_lost=0,
+        seconds_without_history=90.0,
+        restore_seconds=30.0,
+    )
     card = scorecard(
         world,
         Policies(ours, *others),

@@ -45,7 +45,17 @@ def bound(world: World) -> Bound:
 def card(world: World, happened: Outcome, strict: Outcome, bound: Bound) -> dict[str, object]:
     ours = dataclasses.replace(strict, policy="tourniquet")
     facts = SystemFacts(
-        1.5, {"mornings": 0.5}, np.array([1.0, 5.0, 30.0]), 3, 100, 0, 0, replay_equals_tables=True
+        1.5,
+        {"mornings": 0.5},
+        np.array([1.0, 5.0, 30.0]),
+        3,
+        100,
+        0,
+        0,
+        replay_equals_tables=True,
+        records_lost=0,
+        seconds_without_history=90.0,
+        restore_seconds=30.0,
     )
     return scorecard(world, Policies(ours, happened, strict), bound, facts, version="0")
 
@@ -125,7 +135,8 @@ def test_the_scorecard_has_the_published_fields(card: dict[str, object]) -> None
         "scenario", "seed", "people", "days", "seconds", "needs", "urgent_on_time", "harm",
         "dated", "unprocessable_specimens", "told", "hours_to_tell_p90", "kept",
         "notices_per_person", "days_to_next_date_p90", "messages_acknowledged", "messages_lost",
-        "messages_doubled", "replay_equals_tables",
+        "messages_doubled", "replay_equals_tables", "records_lost", "minutes_without_history",
+        "restore_seconds",
     ):  # fmt: skip
         assert name in card
     three = {"tourniquet", "what_happened", "strict_priority"}

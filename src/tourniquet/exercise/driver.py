@@ -91,8 +91,11 @@ class Driver:
         *,
         progress: Callable[[int], None],
         watch: Stopwatch,
+        lose: Callable[[], People] | None = None,
     ) -> None:
+        """`lose` destroys the database in the night of the scenario's loss, and brings it back."""
         self._world = world
+        self._lose = lose
         self._watch = watch
         self._people = people
         self._sender = sender
@@ -107,6 +110,8 @@ class Driver:
         scenario = self._world.scenario
         for day in range(-scenario.warm_up_days, scenario.days):
             self._day(day)
+            if self._lose is not None and day == scenario.loss_day:
+                self._people = self._lose()
             self._progress(day)
         self._set_clock(self._at(scenario.days - 1, (19, 0)))
         self._people.lead.submit(

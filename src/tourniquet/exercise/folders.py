@@ -29,6 +29,13 @@ _MADE = (
     "secret-key",
     "serve.lock",
     "reads.log",
+    "readings-not-journalled.jsonl",
+    "vault",
+    "vault.vkey",
+    "keys",
+    "witnessed",
+    "replica",
+    "restore-report.note",
 )
 
 

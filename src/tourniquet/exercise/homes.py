@@ -28,6 +28,18 @@ def prepare_database(scenario: str, clock_at: datetime) -> None:
     mark_exercise(scenario, clock_at)
 
 
+def destroy_database() -> None:
+    """Destroy everything in an exercise's PostgreSQL, as an attacker would.
+
+    Raises: UserError when it is no exercise's.
+    """
+    refuse_foreign_database()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE")
+        cursor.execute("CREATE SCHEMA public")
+    connection.close()
+
+
 def refuse_foreign_database() -> None:
     """Raises: UserError when the database holds tables or rows that no exercise made."""
     tables = set(connection.introspection.table_names())

@@ -3,7 +3,7 @@
 1. Make the world; begin the two other policies and the bound in a process of their own.
 2. Make and mark the home; set up the region as an installer would.
 3. Start the server, sign in, play every day against its addresses. Beside it, replay the journal
-   into a new database as it grows.
+   into a new database as it grows. In one night the database is destroyed and restored.
 4. Stop the server. Audit the journal and the tables.
 5. Replay the rest and compare every table.
 6. Score, write scorecard.json and the page.
@@ -25,15 +25,16 @@ from django.db import connections
 
 from tourniquet import __version__
 from tourniquet.exercise.audit import audit_messages, audit_needs, audit_telling
-from tourniquet.exercise.driver import Driver, Tally
+from tourniquet.exercise.driver import Driver, People, Tally
 from tourniquet.exercise.gateway import Gateway
-from tourniquet.exercise.homes import prepare_database
+from tourniquet.exercise.homes import destroy_database, prepare_database
+from tourniquet.exercise.loss import Recovery, lose_and_restore
 from tourniquet.exercise.partners import MessageSender
 from tourniquet.exercise.scorecard_page import render_page
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
 from tourniquet.exercise.second_copy import second_copy
-from tourniquet.exercise.server import running_server
-from tourniquet.exercise.setting_up import save_accounts, set_up, sign_in_people
+from tourniquet.exercise.server import Server
+from tourniquet.exercise.setting_up import issue_anew, save_accounts, set_up, sign_in_people
 from tourniquet.exercise.stopwatch import Stopwatch
 from tourniquet.exercise.summary import summary_lines
 from tourniquet.exercise.world import World, make_world
@@ -78,7 +79,9 @@ def run_exercise(
             accounts = _make_home(terms, world)
         with second_copy(terms.home, terms.database_url) as copy:
             # 3. The days.
-            tally = _play(terms, world, accounts, watch, describe=describe, advance=advance)
+            tally, recovery = _play(
+                terms, world, accounts, watch, describe=describe, advance=advance
+            )
             # 4. What became of it.
             describe("Auditing the record")
             with watch.part("audit"):
@@ -102,6 +105,9 @@ def run_exercise(
         messages_lost=sent.lost,
         messages_doubled=sent.doubled,
         replay_equals_tables=equal,
+        records_lost=recovery.records_lost,
+        seconds_without_history=recovery.seconds_without_history,
+        restore_seconds=recovery.restore_seconds,
     )
     ours = replace(outcome, notices=telling.notices)
     card = scorecard(world, Policies(ours, happened, strict), bound, facts, version=__version__)
@@ -128,7 +134,7 @@ def _play(
     *,
     describe: Callable[[str], None],
     advance: Callable[[int], None],
-) -> Tally:
+) -> tuple[Tally, Recovery]:
     scenario = world.scenario
 
     def progress(day: int) -> None:
@@ -136,19 +142,39 @@ def _play(
         week = day // 7 + 1
         describe(f"Week {week} of {scenario.weeks}" if day >= 0 else "Before the attack")
 
-    with watch.part("server"), running_server(terms.home, terms.database_url) as address:
-        people = sign_in_people(address, accounts)
-        with closing(MessageSender(address.host, address.mllp_port)) as sender:
-            driver = Driver(
-                world,
-                people,
-                sender,
-                Gateway(terms.home, world),
-                progress=progress,
-                watch=watch,
+    recoveries: list[Recovery] = []
+    server = Server(terms.home, terms.database_url)
+
+    def lose() -> People:
+        describe("The database is destroyed")
+        with watch.part("loss"):
+            connections.close_all()
+            recoveries.append(
+                lose_and_restore(terms.home, terms.database_url, server, empty=destroy_database)
             )
-            driver.run()
-    return driver.tally
+            anew = issue_anew(world)
+            save_accounts(terms.home, anew)
+            connections.close_all()
+            return sign_in_people(server.start(), anew)
+
+    try:
+        with watch.part("server"):
+            address = server.start()
+            people = sign_in_people(address, accounts)
+            with closing(MessageSender(address.host, address.mllp_port)) as sender:
+                driver = Driver(
+                    world,
+                    people,
+                    sender,
+                    Gateway(terms.home, world),
+                    progress=progress,
+                    watch=watch,
+                    lose=lose,
+                )
+                driver.run()
+    finally:
+        server.stop()
+    return driver.tally, recoveries[0]
 
 
 def write_scorecard(out: Path, card: dict[str, object]) -> None:

@@ -192,6 +192,13 @@ class Scenario:
     decisions: tuple[DatedText, ...]
     communications: tuple[DatedText, ...]
     published: tuple[PublishedWeek, ...]
+    lost_on: date
+    lost_source: str
+
+    @property
+    def loss_day(self) -> int:
+        """The day in whose night the main database is destroyed."""
+        return self.day_of(self.lost_on)
 
     @property
     def days(self) -> int:
@@ -331,7 +338,7 @@ def parse_scenario(text: str, *, file: str) -> Scenario:
         data: Row = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"This is not TOML: {error}.", where=file) from error
-    head = _table(file, data, "scenario")
+    head, loss = _table(file, data, "scenario"), _table(file, data, "loss")
     scenario = Scenario(
         name=head.text("name"),
         title=head.text("title"),
@@ -369,6 +376,8 @@ def parse_scenario(text: str, *, file: str) -> Scenario:
             for r in _list(file, data, "communication")
         ),
         published=tuple(_published(r) for r in _list(file, data, "published_postponed")),
+        lost_on=loss.day("lost_on"),
+        lost_source=loss.text("source"),
     )
     _check(scenario, file)
     return scenario
@@ -383,6 +392,8 @@ def _check(scenario: Scenario, file: str) -> None:
         raise UserError("An indication appears twice.", where=f"{file}, mix, indication")
     if scenario.starts_on.weekday() != 0 or scenario.warm_up_days < 0:
         raise UserError("The start must be a Monday.", where=f"{file}, scenario, starts_on")
+    if not 0 <= scenario.loss_day < scenario.days:
+        raise UserError("The loss must lie in the exercise.", where=f"{file}, loss, lost_on")
     for row in scenario.capacity:
         if row.mutual_aid_percent > row.percent:
             raise UserError(

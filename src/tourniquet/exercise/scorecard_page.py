@@ -211,6 +211,13 @@ def _summary(card: Row) -> Markup:
             "The record can be rebuilt from its own history.",
             good=card["replay_equals_tables"] is True,
         ),
+        _card(
+            "Records lost when the database was destroyed",
+            show(_number(card["records_lost"])),
+            f"Restored from the vault in {show(_number(card['restore_seconds']))} seconds; "
+            f"{show(_number(card['minutes_without_history']))} minutes without history.",
+            good=_number(card["records_lost"]) == 0,
+        ),
     )
     return Markup('<h2>In short</h2><div class="cards">{}</div>').format(Markup("").join(cards))
 
@@ -450,6 +457,12 @@ def _record(card: Row) -> Markup:
                 ["Messages acknowledged", show(_find_number(card["messages_acknowledged"]))],
                 ["Acknowledged messages lost", show(_find_number(card["messages_lost"]))],
                 ["Acknowledged messages doubled", show(_find_number(card["messages_doubled"]))],
+                ["Records lost with the database", show(_find_number(card["records_lost"]))],
+                [
+                    "Minutes without history",
+                    show(_find_number(card["minutes_without_history"])),
+                ],
+                ["Seconds to restore", show(_find_number(card["restore_seconds"]))],
                 [
                     "Replay equals tables",
                     "Yes" if card["replay_equals_tables"] is True else "No",

@@ -41,6 +41,9 @@ class SystemFacts:
     messages_lost: int
     messages_doubled: int
     replay_equals_tables: bool
+    records_lost: int
+    seconds_without_history: float
+    restore_seconds: float
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,9 @@ def scorecard(
         "messages_lost": facts.messages_lost,
         "messages_doubled": facts.messages_doubled,
         "replay_equals_tables": facts.replay_equals_tables,
+        "records_lost": facts.records_lost,
+        "minutes_without_history": round(facts.seconds_without_history / 60, 2),
+        "restore_seconds": round(facts.restore_seconds, 1),
         "alongside": {
             name: _service(outcome, world.people)
             for name, outcome in policies.pairs()

@@ -2,6 +2,7 @@
 
 A process of its own tails the journal of the exercise's home and replays it into a database that
 is thrown away afterwards. When the days are over it replays what is left and compares every table.
+The database may be destroyed and restored meanwhile: the chain shows that it is the same journal.
 
 Invariants:
 - It only reads the home, and keeps none of its writers waiting.
@@ -96,7 +97,7 @@ def _follow_and_compare(home: Path, database_url: str, line: Connection) -> bool
 
     django.setup()
     from django.core.management import call_command
-    from django.db import connections
+    from django.db import DatabaseError, connections
 
     from tourniquet.record import database
     from tourniquet.record.replay import SOURCE, compare_tables, replay
@@ -109,10 +110,11 @@ def _follow_and_compare(home: Path, database_url: str, line: Connection) -> bool
         try:
             call_command("migrate", verbosity=0, interactive=False)
             settle_memory()
-            finish = False
-            while not finish:
-                finish = line.poll(LOOK_AGAIN_SECONDS) and line.recv() == FINISH
-                replay()
+            while not (line.poll(LOOK_AGAIN_SECONDS) and line.recv() == FINISH):
+                with contextlib.suppress(DatabaseError):  # it is being destroyed, or restored
+                    replay()
+                connections[SOURCE].close()  # the next look is at the database that is there then
+            replay()
             return all(comparison.equal for comparison in compare_tables())
         finally:
             connections.close_all()

@@ -42,6 +42,7 @@ from tourniquet.flows.set_up_region import Region, set_up_region
 from tourniquet.kernel.clock import london_time
 from tourniquet.kernel.identifiers import CountedIds
 from tourniquet.pathology.catalogue import DISCIPLINES
+from tourniquet.record.home import open_home
 from tourniquet.record.journal import Act
 
 ACTOR = "exercise set-up"
@@ -81,6 +82,12 @@ def set_up(world: World, moment: datetime) -> dict[str, dict[str, str]]:
     # 3. The diary.
     import_diary(_diary(world), act=act)
     # 4. Accounts.
+    return {name: _account(world, name, role) for name, role in ACCOUNTS.items()}
+
+
+def issue_anew(world: World) -> dict[str, dict[str, str]]:
+    """The accounts after a restore: passwords and tokens are not in the record."""
+    open_home()  # its clock is where the record ends
     return {name: _account(world, name, role) for name, role in ACCOUNTS.items()}
 
 

@@ -59,6 +59,11 @@ def summary_lines(card: Mapping[str, object], out: Path) -> list[str]:
         "Replaying the journal gives the same tables: "
         + ("yes" if card["replay_equals_tables"] else "NO"),
         (
+            f"The database was destroyed and restored in {_number(card['restore_seconds'])} s: "
+            f"records lost {_number(card['records_lost'])}, minutes without history "
+            f"{card['minutes_without_history']}"
+        ),
+        (
             f"Took {_number(card['seconds'])} s. Demand, capacity between anchors, noise and harm "
             "weights are modelled, not measured."
         ),
