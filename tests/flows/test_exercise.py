@@ -10,7 +10,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +23,14 @@ from tourniquet.exercise import world as worlds
 from tourniquet.exercise.audit import audit_messages, audit_needs, audit_telling
 from tourniquet.exercise.bound import lower_bound
 from tourniquet.exercise.competitors import strict_priority, what_happened
-from tourniquet.exercise.driver import Driver, Tally
-from tourniquet.exercise.folders import prepare_folder
-from tourniquet.exercise.gateway import Gateway
+from tourniquet.exercise.driver import Tally
+from tourniquet.exercise.folders import MARK, prepare_folder
 from tourniquet.exercise.homes import prepare_database
 from tourniquet.exercise.outcome import Outcome
-from tourniquet.exercise.partners import MessageSender
-from tourniquet.exercise.run import write_scorecard
+from tourniquet.exercise.run import Terms, play, write_scorecard
 from tourniquet.exercise.scenario import Scenario, load_scenario
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
-from tourniquet.exercise.server import running_server
-from tourniquet.exercise.setting_up import save_accounts, set_up, sign_in_people
+from tourniquet.exercise.setting_up import save_accounts, set_up
 from tourniquet.exercise.stopwatch import Stopwatch
 from tourniquet.exercise.world import World, make_world
 from tourniquet.kernel.clock import london_time
@@ -58,7 +54,12 @@ def short_world(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> World:
     def load(name: str) -> Scenario:
         whole = load_scenario(name)
         weeks = WEEKS[vendor]
-        return dataclasses.replace(whole, weeks=weeks, capacity=whole.capacity[:weeks])
+        return dataclasses.replace(
+            whole,
+            weeks=weeks,
+            capacity=whole.capacity[:weeks],
+            lost_on=whole.date_of(7 * weeks - 5),  # the Wednesday of the last week
+        )
 
     monkeypatch.setattr(worlds, "load_scenario", load)
     return make_world("june-2024", seed=SEED, people=PEOPLE)
@@ -72,21 +73,17 @@ def _play(world: World, database: Database) -> Tally:
     accounts = set_up(world, start)
     save_accounts(database.home, accounts)
     connections.close_all()
+    (database.home / MARK).touch()
     days: list[int] = []
-    with running_server(database.home, database.url) as address:
-        people = sign_in_people(address, accounts)
-        with closing(MessageSender(address.host, address.mllp_port)) as sender:
-            driver = Driver(
-                world,
-                people,
-                sender,
-                Gateway(database.home, world),
-                progress=days.append,
-                watch=Stopwatch(),
-            )
-            driver.run()
-    assert days == list(range(-scenario.warm_up_days, scenario.days))
-    return driver.tally
+    home = database.home
+    terms = Terms(scenario.name, SEED, PEOPLE, home, home / "scorecard", database.url)
+    tally, recovery = play(
+        terms, world, accounts, Stopwatch(), describe=lambda _: None, advance=days.append
+    )
+    assert sum(days) == scenario.warm_up_days + scenario.days
+    assert recovery.records_lost == 0
+    assert (home / "restore-report.note").is_file()
+    return tally
 
 
 def test_the_first_weeks(databases: Databases, database: Database, short_world: World) -> None:

@@ -79,7 +79,7 @@ def run_exercise(
             accounts = _make_home(terms, world)
         with second_copy(terms.home, terms.database_url) as copy:
             # 3. The days.
-            tally, recovery = _play(
+            tally, recovery = play(
                 terms, world, accounts, watch, describe=describe, advance=advance
             )
             # 4. What became of it.
@@ -126,7 +126,7 @@ def _make_home(terms: Terms, world: World) -> dict[str, dict[str, str]]:
     return accounts
 
 
-def _play(
+def play(
     terms: Terms,
     world: World,
     accounts: dict[str, dict[str, str]],
@@ -135,6 +135,7 @@ def _play(
     describe: Callable[[str], None],
     advance: Callable[[int], None],
 ) -> tuple[Tally, Recovery]:
+    """Start the server and play every day; what was seen, and what the loss cost."""
     scenario = world.scenario
 
     def progress(day: int) -> None:
