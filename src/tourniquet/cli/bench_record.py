@@ -7,7 +7,6 @@ be used without a vault: SQLite's own backup with its integrity check, which pro
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sqlite3
@@ -210,7 +209,6 @@ def _restore(folder: Path, url: str, reader: VaultReader, ring: Any) -> Figures:
 
     target = folder / "restored"
     target.mkdir()
-    os.environ["TOURNIQUET_HOME"] = str(target)
     point("default", database(url, target))
     prepare_target()
     figures: Figures = {"restored_into": "postgresql" if url else "sqlite"}
