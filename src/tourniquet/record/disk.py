@@ -28,6 +28,7 @@ from typing import Protocol, TypeVar
 from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
 
 PART_ENDING = ".part"
+FILES_AT_ONCE = 64  # open at the same time
 PATH_CHARACTERS_MOST = 1024
 NAME_CHARACTERS_MOST = 255 - len(PART_ENDING)  # file systems take 255
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
@@ -174,10 +175,15 @@ class Disk:
 
     def _create(self, files: Mapping[str, bytes]) -> None:
         there = {path for path, content in files.items() if self._is_there(path, content)}
-        for path, content in files.items():
+        new = [path for path in files if path not in there]
+        for path in files:
             self._keep_folders(path)
-            if path not in there:  # what is there was flushed before it got its name
-                part = self._write_beside(path, content)
+        for at in range(0, len(new), FILES_AT_ONCE):
+            some = new[at : at + FILES_AT_ONCE]
+            parts = [self._write_part(path, files[path]) for path in some]
+            for part in parts:  # one after the other they would be so many commits of the disk's
+                self._files.flush(part)
+            for path, part in zip(some, parts, strict=True):
                 self._files.link(part, path)
                 self._files.remove(part)
         for folder in sorted({_folder_of(path) for path in files}):
@@ -201,10 +207,14 @@ class Disk:
         self._files.flush_folder(_folder_of(path))
 
     def _write_beside(self, path: str, content: bytes) -> str:
+        part = self._write_part(path, content)
+        self._files.flush(part)
+        return part
+
+    def _write_part(self, path: str, content: bytes) -> str:
         part = path + PART_ENDING
         self._files.remove(part)  # an interrupted write's; it was never under the file's own name
         self._files.write_at(part, 0, content)
-        self._files.flush(part)
         return part
 
     def _append(self, path: str, content: bytes, at: int) -> None:
