@@ -31,8 +31,11 @@ def take(database: Database, tmp_path: Path, *numbers: int) -> None:
 
 def test_a_journal_is_sealed_and_verified(database: Database, tmp_path: Path) -> None:
     take(database, tmp_path, 1, 2)
+    assert answer(tourniquet(database, "record", "status", "--json"))["sealed"] == 0
     first = answer(tourniquet(database, "record", "seal", "--json"))
     assert first["sealed"] == first["position"] > 3
+    assert answer(tourniquet(database, "record", "status", "--json"))["sealed"] == first["sealed"]
+    assert b", 0 not yet" in tourniquet(database, "record", "status").stdout
     since = tmp_path / "checkpoint"
     since.write_bytes((database.home / "vault/checkpoint").read_bytes())
     take(database, tmp_path, 3)

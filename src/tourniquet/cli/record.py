@@ -32,7 +32,7 @@ command.add_command(record_restore.command)
 @output.home_option
 @output.json_option
 def status(*, home: Path | None, as_json: bool) -> None:
-    """Where the journal stands: its head, its chain, entries by kind, the mark of the home."""
+    """Where the journal stands: head, chain, what is sealed, entries by kind, the mark."""
     output.configure_django(home=home)
     from django.db.models import Count
 
@@ -40,16 +40,20 @@ def status(*, home: Path | None, as_json: bool) -> None:
     from tourniquet.record.home import find_home
     from tourniquet.record.journal import read_head
     from tourniquet.record.models import JournalEntry
+    from tourniquet.record.sealer import find_sealed
 
     head = read_head()
     rows = JournalEntry.objects.values_list("kind").annotate(count=Count("position"))
     kinds = dict(sorted(rows))
     erased = JournalEntry.objects.filter(body__isnull=True).count()
     mark = find_home()
+    sealed = find_sealed()
     if as_json:
         output.emit_json(
             {
                 "home": home_folder(),
+                "sealed": sealed.size if sealed else 0,
+                "log": sealed.origin if sealed else "",
                 "position": head.position,
                 "chain": head.chain.hex(),
                 "kinds": kinds,
@@ -63,6 +67,11 @@ def status(*, home: Path | None, as_json: bool) -> None:
     exercise = f"an exercise ({mark.exercise})" if mark and mark.exercise else "a real home"
     output.say(f"{home_folder()}: {exercise if mark else 'never served yet'}")
     output.say(f"position {head.position}, chain {head.chain.hex()}")
+    if sealed:
+        waiting = head.position - sealed.size
+        output.say(f"sealed up to {sealed.size} in {sealed.origin}, {waiting} not yet")
+    else:
+        output.say("nothing sealed yet")
     for kind, count in kinds.items():
         output.say(f"{count:>10} {kind}")
     if erased:

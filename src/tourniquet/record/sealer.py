@@ -33,8 +33,9 @@ from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import COLUMNS
 from tourniquet.record.keys import Keys, begin_keys, have_keys, open_keys
-from tourniquet.record.log import CHECKPOINT, read_tile
+from tourniquet.record.log import CHECKPOINT, read_last, read_tile
 from tourniquet.record.models import JournalEntry
+from tourniquet.record.notes import Checkpoint, parse_verifier_key
 from tourniquet.record.registry import list_kinds
 from tourniquet.record.ring import NamedKey, Reached
 from tourniquet.record.tables import fetch_all
@@ -89,6 +90,17 @@ def open_sealer(*, now: datetime) -> Sealer:
     vault = Vault.begin(disk, keys.signer) if is_new else Vault(disk, keys.signer)
     Disk(LocalFiles(settings.home())).create({KEY_FILE: f"{keys.signer.verifier}\n".encode()})
     return Sealer(vault, keys, disk)
+
+
+def find_sealed() -> Checkpoint | None:
+    """How far this home's vault has come, by its own key; None where nothing was sealed.
+
+    Raises: IntegrityError when the checkpoint is not one that the key beside the vault signed.
+    """
+    if not (vault_folder() / CHECKPOINT).exists() or not _pinned().exists():
+        return None
+    key = parse_verifier_key(_pinned().read_text(encoding="utf-8"))
+    return read_last(Disk(LocalFiles(vault_folder())), key)
 
 
 def _pinned() -> Path:
