@@ -53,17 +53,71 @@ class _End:
     entries: tuple[bytes, ...]
 
 
-class Log:
-    """The one writer of a log."""
+class LogFiles:
+    """The files of a log, grown by whoever has a signed checkpoint for it; one writer."""
+
+    def __init__(self, disk: Disk, key: VerifierKey, *, may_be_new: bool = False) -> None:
+        """Go on with a log; with `may_be_new` one without a checkpoint has no entry yet.
+
+        Raises: IntegrityError when its end is not as its checkpoint says.
+        """
+        self._disk = disk
+        self._key = key
+        if may_be_new and disk.size(CHECKPOINT) is None:
+            self.checkpoint = Checkpoint(key.name, 0, Frontier().root())
+        else:
+            if disk.size(CHECKPOINT) is not None:
+                disk.keep(CHECKPOINT)  # one that is not yet sure to stay is not built on
+            self.checkpoint = read_last(disk, key)
+        self._end = _read_end(disk, self.checkpoint)
+
+    @property
+    def frontier(self) -> Frontier:
+        """The frontier of what was written, which may lie beyond the checkpoint."""
+        return self._end.frontier
+
+    def write(self, entries: Sequence[bytes]) -> Checkpoint:
+        """Write entries and tiles; what a checkpoint would have to say now. Steps 1 and 2.
+
+        Raises: IntegrityError; nothing is written then. StorageUnavailable.
+        """
+        if len(entries) > ENTRIES_AT_ONCE:
+            raise IntegrityError(f"{len(entries)} entries at once are more than {ENTRIES_AT_ONCE}.")
+        # 1. Entries.
+        frontier, tiles = self._end.frontier.grow([hash_leaf(entry) for entry in entries])
+        row, published = [*self._end.entries, *entries], len(self._end.entries)
+        number = self._end.frontier.size // TILE_WIDTH
+        files: dict[str, bytes] = {}
+        for at in range(0, len(row) if entries else 0, TILE_WIDTH):
+            part = row[at : at + TILE_WIDTH]
+            _demand_same(self._disk, number + at // TILE_WIDTH, part, 0 if at else published)
+            files[tile_path(ENTRIES, number + at // TILE_WIDTH, len(part))] = pack_entries(part)
+        # 2. Tiles.
+        files |= {tile_path(tile.level, tile.number, tile.width): tile.hashes for tile in tiles}
+        self._disk.create(files)
+        self._end = _End(frontier, tuple(row[len(row) - frontier.size % TILE_WIDTH :]))
+        return Checkpoint(self._key.name, frontier.size, frontier.root())
+
+    def conclude(self, note: Note) -> None:
+        """Put a checkpoint in place of the last. Step 3.
+
+        Raises: IntegrityError when it is not signed, or not of what was written.
+        """
+        checkpoint = read_checkpoint(note, self._key)
+        written = self._end.frontier
+        if (checkpoint.size, checkpoint.root) != (written.size, written.root()):
+            raise IntegrityError("The checkpoint is not that of what was written.")
+        self._disk.replace(CHECKPOINT, str(note).encode())
+        self.checkpoint = checkpoint
+
+
+class Log(LogFiles):
+    """The one writer of a log that has its key."""
 
     def __init__(self, disk: Disk, signer: Signer) -> None:
         """Go on with a log. Raises: IntegrityError when its end is not as its checkpoint says."""
-        self._disk = disk
+        super().__init__(disk, signer.verifier)
         self._signer = signer
-        if disk.size(CHECKPOINT) is not None:
-            disk.keep(CHECKPOINT)  # one that is not yet sure to stay is not built on
-        self.checkpoint = read_last(disk, signer.verifier)
-        self._end = _read_end(disk, self.checkpoint)
 
     @classmethod
     def begin(cls, disk: Disk, signer: Signer) -> Log:
@@ -83,26 +137,8 @@ class Log:
         Raises: IntegrityError; nothing is published then. StorageUnavailable; then the checkpoint
         may be in place or not: open the log again to see.
         """
-        if len(entries) > ENTRIES_AT_ONCE:
-            raise IntegrityError(f"{len(entries)} entries at once are more than {ENTRIES_AT_ONCE}.")
-        # 1. Entries.
-        frontier, tiles = self._end.frontier.grow([hash_leaf(entry) for entry in entries])
-        row, published = [*self._end.entries, *entries], len(self._end.entries)
-        number = self._end.frontier.size // TILE_WIDTH
-        files: dict[str, bytes] = {}
-        for at in range(0, len(row) if entries else 0, TILE_WIDTH):
-            part = row[at : at + TILE_WIDTH]
-            _demand_same(self._disk, number + at // TILE_WIDTH, part, 0 if at else published)
-            files[tile_path(ENTRIES, number + at // TILE_WIDTH, len(part))] = pack_entries(part)
-        # 2. Tiles.
-        files |= {tile_path(tile.level, tile.number, tile.width): tile.hashes for tile in tiles}
-        self._disk.create(files)
-        # 3. The checkpoint.
-        checkpoint = Checkpoint(self._signer.name, frontier.size, frontier.root())
-        note = _sign(checkpoint, self._signer)
-        self._disk.replace(CHECKPOINT, str(note).encode())
-        self.checkpoint = checkpoint
-        self._end = _End(frontier, tuple(row[len(row) - frontier.size % TILE_WIDTH :]))
+        note = _sign(self.write(entries), self._signer)
+        self.conclude(note)
         return note
 
 

@@ -19,7 +19,7 @@ The form: docs/reference/vault.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from tourniquet.kernel.errors import IntegrityError
@@ -28,6 +28,7 @@ from tourniquet.record.disk import Disk, Reader
 from tourniquet.record.leaves import (
     LEAF_BYTES,
     Leaf,
+    Place,
     follows,
     next_place,
     pack_leaf,
@@ -57,9 +58,9 @@ class Vault:
         self._disk = disk
         self._log = Log(disk, signer)
         disk.create({KEY_FILE: f"{signer.verifier}\n".encode()})
-        self._last = _last_leaf(disk, self._log.checkpoint.size)
+        self._last = find_last(disk, self._log.checkpoint.size)
         self._finish()
-        self._drop_unnamed()
+        drop_unnamed(disk, self._last)
 
     @classmethod
     def begin(cls, disk: Disk, signer: Signer) -> Vault:
@@ -84,12 +85,11 @@ class Vault:
         """
         # 1. Bodies.
         start = self._log.checkpoint.size
-        leaves, pieces = self._placed(bodies)
-        for number, (at, content) in pieces.items():
-            self._disk.append(segment_path(number), content, at=at)
-            self._disk.flush(segment_path(number))
+        places, leaves = self._placed(bodies)
+        sealed = [body.sealed for body in bodies]
+        append_bodies(self._disk, zip(places, sealed, strict=True))
         # 2. Leaves, written down.
-        self._disk.replace(PENDING, start.to_bytes(_START_BYTES, "big") + b"".join(leaves))
+        write_pending(self._disk, start, leaves)
         # 3. The log.
         return self._publish(start, leaves)
 
@@ -98,19 +98,18 @@ class Vault:
         if leaves:
             self._last = parse_leaf(leaves[-1], start + len(leaves))
         # 4. Partial tiles.
-        self._clear(start, start + len(leaves))
+        clear_partial(self._disk, start, start + len(leaves))
         return note
 
-    def _placed(self, bodies: Sequence[Body]) -> tuple[list[bytes], dict[int, tuple[int, bytes]]]:
-        """The leaves, and for each segment where its new part begins and what it is."""
-        leaves: list[bytes] = []
-        parts: dict[int, tuple[int, list[bytes]]] = {}
+    def _placed(self, bodies: Sequence[Body]) -> tuple[list[Place], list[bytes]]:
+        """Where the bodies go, and their leaves."""
+        places, leaves = [], []
         place = self._last.place if self._last else None
         for body in bodies:
             place = next_place(place, len(body.sealed))
-            parts.setdefault(place.segment, (place.offset, []))[1].append(body.sealed)
+            places.append(place)
             leaves.append(pack_leaf(body.head, hashlib.sha256(body.sealed).digest(), place))
-        return leaves, {number: (at, b"".join(some)) for number, (at, some) in parts.items()}
+        return places, leaves
 
     def _finish(self) -> None:
         """Publish what was written down and not published."""
@@ -137,27 +136,43 @@ class Vault:
             before = leaf.place
         self._publish(start, leaves)
 
-    def _drop_unnamed(self) -> None:
-        """Cut the last segment to what leaves name; go on in it."""
-        end = -1
-        if self._last is not None:
-            place = self._last.place
-            end = place.segment
-            read_body(self._disk, self._last)
-            self._disk.go_on(segment_path(place.segment), at=place.end)
-        for name in self._disk.names("body"):
-            if name > f"{end:09d}" or end < 0:
-                self._disk.discard(f"body/{name}")
 
-    def _clear(self, old: int, new: int) -> None:
-        """Take away the partial tiles of the last publication where the full one is there now."""
-        for level in (ENTRIES, *range(8)):
-            shift = 8 * (max(level, 0) + 1)
-            number = old >> shift
-            if new >> shift > number:
-                folder = f"{tile_path(level, number)}.p"
-                for name in self._disk.names(folder):
-                    self._disk.discard(f"{folder}/{name}")
+def write_pending(disk: Disk, start: int, leaves: Sequence[bytes]) -> None:
+    """Write down the leaves that are about to be published behind `start`."""
+    disk.replace(PENDING, start.to_bytes(_START_BYTES, "big") + b"".join(leaves))
+
+
+def append_bodies(disk: Disk, bodies: Iterable[tuple[Place, bytes]]) -> None:
+    """Append bodies where their leaves say, right behind those that are there, and flush them."""
+    pieces: dict[int, tuple[int, list[bytes]]] = {}
+    for place, sealed in bodies:
+        pieces.setdefault(place.segment, (place.offset, []))[1].append(sealed)
+    for number, (at, some) in pieces.items():
+        disk.append(segment_path(number), b"".join(some), at=at)
+        disk.flush(segment_path(number))
+
+
+def drop_unnamed(disk: Disk, last: Leaf | None) -> None:
+    """Cut the last segment to what leaves name, and let it be gone on with."""
+    end = -1
+    if last is not None:
+        end = last.place.segment
+        read_body(disk, last)
+        disk.go_on(segment_path(end), at=last.place.end)
+    for name in disk.names("body"):
+        if end < 0 or name > f"{end:09d}":
+            disk.discard(f"body/{name}")
+
+
+def clear_partial(disk: Disk, old: int, new: int) -> None:
+    """Take away the partial tiles of size `old` where the full one is there at size `new`."""
+    for level in (ENTRIES, *range(8)):
+        shift = 8 * (max(level, 0) + 1)
+        number = old >> shift
+        if new >> shift > number:
+            folder = f"{tile_path(level, number)}.p"
+            for name in disk.names(folder):
+                disk.discard(f"{folder}/{name}")
 
 
 def read_pending(disk: Reader) -> tuple[int, list[bytes]]:
@@ -181,7 +196,8 @@ def read_body(disk: Reader, leaf: Leaf) -> bytes:
     return sealed
 
 
-def _last_leaf(disk: Reader, size: int) -> Leaf | None:
+def find_last(disk: Reader, size: int) -> Leaf | None:
+    """The leaf of the last position; None in an empty vault."""
     if not size:
         return None
     return VaultReader(disk, size).leaf(size)
