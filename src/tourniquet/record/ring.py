@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,6 +34,7 @@ from tourniquet.record.disk import LocalFiles
 FORM = 1
 KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
 IDS_AT_ONCE = 500
+ROWS_AT_ONCE = 1000
 _NONCE_BYTES = 12
 _WRAPPING = b"tourniquet key ring wrapping v1\x00"
 _LABELS = b"tourniquet key ring labels v1\x00"
@@ -97,9 +99,7 @@ class KeyRing:
         """
         if path.exists():
             raise OperatorError("There is a key ring already.", where=path.name)
-        part = path.with_name(f"{path.name}.part")
-        part.unlink(missing_ok=True)
-        part.touch(mode=0o600)
+        part = _begin_part(path)
         with _errors(), sqlite3.connect(part, isolation_level=None) as database:
             database.execute("PRAGMA secure_delete=ON")
             database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={FORM}; COMMIT;")
@@ -109,8 +109,7 @@ class KeyRing:
                 row = (one.id, _wrap(wrapping, one), now.isoformat())
                 database.execute("INSERT INTO key (id, wrapped, made_at) VALUES (?, ?, ?)", row)
         database.close()
-        part.replace(path)
-        LocalFiles(path.parent).flush_folder("")
+        _keep_part(part, path)
         return cls(path, root)
 
     def patient_id(self, subject: str) -> bytes:
@@ -242,14 +241,134 @@ class KeyRing:
 
 def copy_ring(source: Path, target: Path) -> None:
     """Copy a ring as it stands at one moment, whoever writes to it."""
-    part = target.with_name(f"{target.name}.part")
-    part.unlink(missing_ok=True)
-    part.touch(mode=0o600)
+    part = _begin_part(target)
     with _errors():
         old, new = _connect(source), sqlite3.connect(part)
         old.backup(new)
         new.close()
         old.close()
+    _keep_part(part, target)
+
+
+class RingCopy:
+    """A copy of a ring's wrapped keys, without the root key: it opens nothing.
+
+    Invariants:
+    - Rows come by number, each durable before `pull` returns; none that is there is changed.
+    - A key that was erased at the source is not erased here: that is decided here, by people.
+    """
+
+    def __init__(self, source: RingSource, target: Path) -> None:
+        """Go on with a copy, or begin one."""
+        self._source = source
+        if not target.exists():
+            part = _begin_part(target)
+            with _errors():
+                new = sqlite3.connect(part, isolation_level=None)
+                new.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={FORM}; COMMIT;")
+                new.close()
+            _keep_part(part, target)
+        self._database = _connect(target)
+        self._compared = 0
+
+    def pull(self) -> int:
+        """Copy the rows that are new; how many.
+
+        Raises: IntegrityError when the source changed or lost one that was copied.
+        """
+        with _errors():
+            last = self._database.execute("SELECT max(number) FROM key").fetchone()[0] or 0
+        while self._compared < last:
+            self._compare(last)
+        count = 0
+        while rows := self._source.rows(after=last + count, most=ROWS_AT_ONCE):
+            numbers = [row.number for row in rows]
+            if numbers != list(range(last + count + 1, last + count + len(rows) + 1)):
+                raise IntegrityError(
+                    "The source's ring has a gap.", where=f"key {last + count + 1}"
+                )
+            self._insert(rows)
+            count += len(rows)
+        self._compared = last + count
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _insert(self, rows: Sequence[WrappedKey]) -> None:
+        with _errors():
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(
+                "INSERT INTO key (number, id, wrapped, made_at) VALUES (?, ?, ?, ?)",
+                [(row.number, row.id, row.wrapped, row.made_at) for row in rows],
+            )
+            self._database.execute("COMMIT")
+
+    def _compare(self, last: int) -> None:
+        """Compare the next rows that were copied earlier with the source's."""
+        theirs = self._source.rows(after=self._compared, most=ROWS_AT_ONCE)
+        theirs = [row for row in theirs if row.number <= last]
+        with _errors():
+            ours = self._database.execute(
+                "SELECT number, id, wrapped FROM key WHERE number > ? ORDER BY number LIMIT ?",
+                (self._compared, ROWS_AT_ONCE),
+            ).fetchall()
+        for at, (number, key_id, wrapped) in enumerate(ours):
+            row = theirs[at] if at < len(theirs) else None
+            erased = row is not None and row.wrapped is None
+            same = row is not None and (row.wrapped == wrapped or wrapped is None or erased)
+            if row is None or (row.number, row.id) != (number, key_id) or not same:
+                raise IntegrityError(
+                    "The source's ring has another key, or none, where one was copied.",
+                    where=f"key {number}",
+                    remedy="Nothing was changed here. Find out who changed the ring.",
+                )
+        self._compared += len(ours)
+
+
+@dataclass(frozen=True)
+class WrappedKey:
+    """A row of a ring as it is copied."""
+
+    number: int
+    id: bytes
+    wrapped: bytes | None
+    made_at: str
+
+
+class RingSource(Protocol):
+    """Where wrapped keys come from: a file, or a server."""
+
+    def rows(self, *, after: int, most: int) -> Sequence[WrappedKey]:
+        """Rows behind a number, in order."""
+
+
+class RingFile:
+    """A ring's file as a source."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = _connect(path)
+
+    def rows(self, *, after: int, most: int) -> list[WrappedKey]:
+        """See `RingSource`."""
+        with _errors():
+            found = self._database.execute(
+                "SELECT number, id, wrapped, made_at FROM key WHERE number > ? "
+                "ORDER BY number LIMIT ?",
+                (after, most),
+            ).fetchall()
+        return [WrappedKey(*row) for row in found]
+
+
+def _begin_part(target: Path) -> Path:
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    return part
+
+
+def _keep_part(part: Path, target: Path) -> None:
     part.replace(target)
     LocalFiles(target.parent).flush_folder("")
 
