@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tourniquet.record.entries import (
     AlarmCleared,
     AlarmRaised,
+    FirstAlarmCleared,
     MessageApplied,
     MessageReceived,
     MessageReviewed,
@@ -95,12 +96,22 @@ def alarm_raised(entries: Sequence[Entry[AlarmRaised]]) -> None:
     )
 
 
-@applies(AlarmCleared)
-def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
-    """Closes the alarm."""
+def _clear(entries: Sequence[Entry[FirstAlarmCleared]] | Sequence[Entry[AlarmCleared]]) -> None:
     update_rows(
         Alarm,
         ("cleared_at", "cleared_by"),
         [(e.body.cleared_at, e.actor, e.body.alarm) for e in entries],
         key=("id",),
     )
+
+
+@applies(FirstAlarmCleared)
+def first_alarm_cleared(entries: Sequence[Entry[FirstAlarmCleared]]) -> None:
+    """Closes the alarm."""
+    _clear(entries)
+
+
+@applies(AlarmCleared)
+def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
+    """Closes the alarm; what was done about it is asked of the journal."""
+    _clear(entries)
