@@ -46,5 +46,5 @@ def tell_access() -> None:
     allow_export(
         "feed", hours=2, reason="A new system.", viewer=admin, now=NOW + timedelta(hours=1)
     )
-    see_access(viewer=guard, now=NOW, patient_id=first.pk)
+    see_access(viewer=guard, now=NOW, patient_ids=(first.pk,))
     see_access(viewer=guard, now=NOW, account="lead")

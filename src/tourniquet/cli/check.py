@@ -21,6 +21,7 @@ from tourniquet import __version__
 from tourniquet.cli import output
 from tourniquet.kernel import settings
 from tourniquet.kernel.errors import OperatorError
+from tourniquet.patients.ceilings import CEILINGS, LIMITS, read_ceilings, read_limits
 
 LEAST_SECRET_CHARACTERS = 32
 LEAST_FREE_BYTES = 1024**3  # room for about a day of a region's messages at four times the usual
@@ -93,6 +94,7 @@ def check_environment() -> Iterator[Finding]:
         value = settings.read(setting.name)
         if setting.default.isdigit() and not (value.isascii() and value.isdigit()):
             yield Finding("unsafe", setting.name, "It must be a whole number.")
+    yield from _check_ceilings()
     if settings.read("TOURNIQUET_DEBUG") == "1":
         yield Finding(
             "unsafe",
@@ -115,6 +117,15 @@ def check_environment() -> Iterator[Finding]:
             "It lets pages be served under any name.",
             "Name the hosts.",
         )
+
+
+def _check_ceilings() -> Iterator[Finding]:
+    """Ceilings and limits of readings: a setting that cannot be read names what of it."""
+    for setting, reader in ((CEILINGS, read_ceilings), (LIMITS, read_limits)):
+        try:
+            reader(settings.read(setting))
+        except OperatorError as error:
+            yield Finding("unsafe", setting, error.what, error.remedy)
 
 
 def check_home() -> Iterator[Finding]:

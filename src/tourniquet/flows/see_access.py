@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from tourniquet.directory.roles import Task, Viewer
@@ -18,17 +19,19 @@ def see_access(
     *,
     viewer: Viewer,
     now: datetime,
-    patient_id: str = "",
+    patient_ids: Iterable[str] = (),
     account: str = "",
     channel: str = CONSOLE,
-) -> int:
-    """Note that readings of a patient's record, or by an account, are looked at.
+) -> None:
+    """Note that readings of patients' records, or by an account, are looked at.
 
     Raises: PermissionRefused; StorageUnavailable, and nothing is to be shown then: unlike a
     record, a list of readings can wait.
     """
     viewer.demand(Task.SEE_ACCESS)  # 1.
+    patients = sorted(set(patient_ids))
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:  # 2.
-        if patient_id:
-            return journal.append(AccessSeen(channel=channel), subject=patient_id)
-        return journal.append(AccessListed(account=account, channel=channel))
+        for patient in patients:
+            journal.append(AccessSeen(channel=channel), subject=patient)
+        if not patients:
+            journal.append(AccessListed(account=account, channel=channel))

@@ -35,10 +35,11 @@ from tourniquet.patients.models import (
     ReadingDay,
 )
 from tourniquet.patients.rules import ACTIVE, MERGED, family_key
+from tourniquet.record.divergence import row_at_entry, row_named
 from tourniquet.record.registry import Entry, applies
 from tourniquet.record.tables import Row, insert_rows, put_rows, update_rows
 
-_PERSON = (
+PERSON = (
     "family_name",
     "given_names",
     "title",
@@ -62,7 +63,7 @@ _PERSON = (
 _IDENTIFIER = ("system", "value", "patient_id", "kind", "state", "position")
 
 
-def _person(person: Demographics, moment: datetime, position: int) -> Row:
+def person_row(person: Demographics, moment: datetime, position: int) -> Row:
     return (
         person.family_name,
         person.given_names,
@@ -111,7 +112,7 @@ def patient_registered(entries: Sequence[Entry[PatientRegistered]]) -> None:
             "why_provisional",
             "fingerprint",
             "registered_at",
-            *_PERSON,
+            *PERSON,
         ),
         [
             (
@@ -121,7 +122,7 @@ def patient_registered(entries: Sequence[Entry[PatientRegistered]]) -> None:
                 e.body.why_provisional,
                 e.body.fingerprint,
                 e.recorded_at,
-                *_person(e.body.person, e.recorded_at, e.position),
+                *person_row(e.body.person, e.recorded_at, e.position),
             )
             for e in entries
         ],
@@ -134,8 +135,8 @@ def patient_updated(entries: Sequence[Entry[PatientUpdated]]) -> None:
     """What is known of the patient is replaced."""
     update_rows(
         Patient,
-        _PERSON,
-        [(*_person(e.body.person, e.recorded_at, e.position), e.subject) for e in entries],
+        PERSON,
+        [(*person_row(e.body.person, e.recorded_at, e.position), e.subject) for e in entries],
         key=("id",),
     )
     _put_identifiers([(e.subject, e.position, e.body.identifiers) for e in entries])
@@ -322,3 +323,9 @@ def access_seen(entries: Sequence[Entry[AccessSeen]]) -> None:
 @applies(AccessListed)
 def access_listed(entries: Sequence[Entry[AccessListed]]) -> None:
     """No table: it is asked of the journal itself."""
+
+
+row_named(Patient, PatientRegistered, lambda entry: (entry.subject or "",))
+row_at_entry(Reading, FirstRecordRead, RecordRead)
+row_at_entry(BrokenGlass, GlassBroken)
+row_at_entry(ExportAllowance, ExportAllowed)

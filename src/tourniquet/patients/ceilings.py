@@ -43,18 +43,18 @@ class Numbers:
 # [P] Patients a service day. Source: `tourniquet bench reads`, docs/measurements.md; need sign-off.
 DEFAULT_CEILINGS = Numbers(
     {
-        Role.PRACTICE: 220,
-        Role.CLINIC: 220,
-        Role.LABORATORY: 420,
-        Role.HOSPITAL: 260,
-        Role.INCIDENT_LEAD: 260,
+        Role.PRACTICE: 360,
+        Role.CLINIC: 360,
+        Role.LABORATORY: 600,
+        Role.HOSPITAL: 360,
+        Role.INCIDENT_LEAD: 300,
         Role.COMMUNICATIONS: 20,
         Role.DATA_PROTECTION: 100,
         Role.AUDITOR: 100,
         Role.ADMINISTRATOR: 20,
     }
 )
-# [P] Ten times a ceiling or more: no person's work, and a small part of a region.
+# [P] About eight times a ceiling: no person's work, and a small part of a region.
 DEFAULT_LIMITS = Numbers(
     {
         Role.PRACTICE: 3_000,

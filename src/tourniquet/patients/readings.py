@@ -168,5 +168,5 @@ def find_account_at(position: int | None) -> str:
     stop = get_stop_at(position)
     if stop is not None:
         return stop.account
-    found = Reading.objects.filter(pk=position).values_list("account", flat=True).first()
+    found = Reading.objects.filter(pk=position or 0).values_list("account", flat=True).first()
     return found or ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tourniquet.record.divergence import row_at_entry, row_named
 from tourniquet.record.entries import (
     AlarmCleared,
     AlarmRaised,
@@ -115,3 +116,7 @@ def first_alarm_cleared(entries: Sequence[Entry[FirstAlarmCleared]]) -> None:
 def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
     """Closes the alarm; what was done about it is asked of the journal."""
     _clear(entries)
+
+
+row_at_entry(Message, MessageReceived, MessageApplied)
+row_named(Alarm, AlarmRaised, lambda entry: (entry.body.alarm,))

@@ -71,8 +71,11 @@ def _batches(after: int) -> Iterator[list[tuple[Any, ...]]]:
         after = rows[-1][0]
 
 
-def _checked(row: tuple[Any, ...], head: Head) -> tuple[Head, tuple[Kind, Entry[Any]] | None]:
-    """Check one row against the head before it; its entry, or None where it was erased."""
+def check_row(row: tuple[Any, ...], head: Head) -> tuple[Head, tuple[Kind, Entry[Any]] | None]:
+    """Check one row against the head before it; its entry, or None where it was erased.
+
+    Raises: IntegrityError naming the position that does not hold.
+    """
     (position, name, version, recorded_at, happened_at, actor, organisation) = row[:7]
     (origin, origin_position, cause, subject, body, salt, commitment, chain) = row[7:]
     where = f"position {head.position + 1}"
@@ -120,7 +123,7 @@ def replay(progress: Callable[[int], None] = lambda _: None) -> Head:
     for rows in _batches(head.position):
         entries = []
         for row in rows:
-            head, entry = _checked(row, head)
+            head, entry = check_row(row, head)
             if entry is not None:
                 entries.append(entry)
         with transaction.atomic():

@@ -131,7 +131,7 @@ def patient(http_request: HttpRequest, viewer: Viewer, patient_id: str) -> HttpR
     ids = list_ids_of(viewer, patient_id)
     if not ids:
         raise NotFound("There is no such patient.")
-    see_access(viewer=viewer, now=clock().now(), patient_id=patient_id)
+    see_access(viewer=viewer, now=clock().now(), patient_ids=(patient_id,))
     before = _before(http_request)
     search = ReadingSearch(patients=(ids,))
     found = list_readings(viewer, search, before=before, limit=PAGE_ROWS + 1)
