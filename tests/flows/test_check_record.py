@@ -1,4 +1,4 @@
-"""flows: the running check of journal against tables sees what was tampered with, and alarms once."""
+"""flows: the check of journal against tables sees what was tampered with, and alarms once."""
 
 from __future__ import annotations
 
