@@ -227,6 +227,30 @@ def test_an_account_may_have_a_ceiling_of_its_own(
     assert len(alarms("reading-ceiling")) == 1
 
 
+def test_many_reasons_alarm_once_and_the_records_open(
+    database: Database, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tourniquet.flows.break_glass import break_glass
+    from tourniquet.patients.readings import find_account_at, find_reasons
+    from tourniquet.record.models import Alarm
+
+    monkeypatch.setenv("TOURNIQUET_REASON_CEILINGS", "hospital=2")
+    people = register(5)
+    why = Why(GLASS, "asked")
+    for patient in (people[0], people[0], people[1], people[1]):
+        break_glass(patient, viewer=REGIONAL, why=why, now=NOW)
+    assert alarms("reason-ceiling") == []
+    for patient in people[2:]:
+        break_glass(patient, viewer=REGIONAL, why=why, now=NOW)
+    (text,) = alarms("reason-ceiling")
+    assert "regional" in text
+    assert find_account_at(Alarm.objects.get().about_position) == "regional"
+    assert len(find_reasons("regional", people, now=NOW)) == 5
+    break_glass(people[0], viewer=REGIONAL, why=why, now=NOW + timedelta(days=1))
+    assert len(alarms("reason-ceiling")) == 1
+    assert_replay_equal(databases, database)
+
+
 # Canaries -----------------------------------------------------------------------------------------
 
 

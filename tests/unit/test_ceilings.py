@@ -10,9 +10,11 @@ from tourniquet.patients.ceilings import (
     CEILINGS,
     DEFAULT_CEILINGS,
     DEFAULT_LIMITS,
+    DEFAULT_REASONS,
     is_passed,
     read_ceilings,
     read_limits,
+    read_reasons,
 )
 from tourniquet.patients.grounds import (
     GLASS,
@@ -27,6 +29,8 @@ from tourniquet.patients.grounds import (
 def test_every_role_has_a_ceiling_and_a_higher_limit() -> None:
     for role in Role:
         assert 0 < DEFAULT_CEILINGS.by_role[role] < DEFAULT_LIMITS.by_role[role]
+        assert 0 < DEFAULT_REASONS.by_role[role] <= DEFAULT_CEILINGS.by_role[role]
+    assert read_reasons("hospital=7").of("anyone", "hospital") == 7
 
 
 def test_what_is_named_overrides_and_the_rest_stays() -> None:

@@ -29,6 +29,12 @@ def test_false_alarms_are_seen_where_ceilings_are_too_low() -> None:
     assert simulate(seed=1, ceilings=half, snooper_runs=1).false_alarms_a_week > 5
 
 
+def test_who_browses_gives_too_many_reasons() -> None:
+    caught = {one.name: one for one in simulate(seed=1, weeks=4).caught}
+    browses = next(one for name, one in caught.items() if name.startswith("browses"))
+    assert (browses.caught, browses.day_median) == (browses.runs, 1)
+
+
 def test_who_trawls_is_caught_on_the_first_day_and_names_in_the_news_by_canaries() -> None:
     caught = {one.name: one for one in simulate(seed=1, weeks=4).caught}
     trawls = next(one for name, one in caught.items() if name.startswith("trawls"))

@@ -14,21 +14,31 @@ def run(
     """Simulate and give (and print) the figures."""
     from tourniquet.exercise.readers import simulate
     from tourniquet.kernel import settings
-    from tourniquet.patients.ceilings import CEILINGS, LIMITS, read_ceilings, read_limits
+    from tourniquet.patients.ceilings import (
+        CEILINGS,
+        LIMITS,
+        REASONS,
+        read_ceilings,
+        read_limits,
+        read_reasons,
+    )
 
     ceilings, limits = read_ceilings(settings.read(CEILINGS)), read_limits(settings.read(LIMITS))
+    reasons = read_reasons(settings.read(REASONS))
     outcome = simulate(
         seed=seed,
         weeks=weeks,
         incidents=incidents,
         busier=busier,
         ceilings=ceilings,
+        reasons=reasons,
         limits=limits,
     )
     figures = asdict(outcome) | {
         "false_alarms_a_week": round(outcome.false_alarms_a_week, 3),
         "busier": busier,
         "ceilings": dict(ceilings.by_role),
+        "reason_ceilings": dict(reasons.by_role),
     }
     if echo:
         click.echo(

@@ -21,7 +21,14 @@ from tourniquet import __version__
 from tourniquet.cli import output
 from tourniquet.kernel import settings
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.patients.ceilings import CEILINGS, LIMITS, read_ceilings, read_limits
+from tourniquet.patients.ceilings import (
+    CEILINGS,
+    LIMITS,
+    REASONS,
+    read_ceilings,
+    read_limits,
+    read_reasons,
+)
 
 LEAST_SECRET_CHARACTERS = 32
 LEAST_FREE_BYTES = 1024**3  # room for about a day of a region's messages at four times the usual
@@ -121,7 +128,8 @@ def check_environment() -> Iterator[Finding]:
 
 def _check_ceilings() -> Iterator[Finding]:
     """Ceilings and limits of readings: a setting that cannot be read names what of it."""
-    for setting, reader in ((CEILINGS, read_ceilings), (LIMITS, read_limits)):
+    readers = ((CEILINGS, read_ceilings), (REASONS, read_reasons), (LIMITS, read_limits))
+    for setting, reader in readers:
         try:
             reader(settings.read(setting))
         except OperatorError as error:

@@ -11,6 +11,8 @@ What is assumed, all of it [P], to be replaced by a region's own counts when the
   lead read more, most in its first week (INCIDENT_FACTORS).
 - Now and then somebody catches up after leave or covers for colleagues: CATCH_UP_CHANCE a day, two
   to four times the day's reading, with a heavy tail (Pareto).
+- Laboratories and hospitals open one record in twenty without a tie, for a reason; the lead, data
+  protection and auditors, who have a tie to nobody, all of theirs; practices and clinics none.
 - Nobody opens more than MOST_A_DAY records on a day: a record takes the better part of a minute.
 
 It does not say how people read today: no source with counts by person and day was found.
@@ -24,7 +26,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tourniquet.directory.roles import Role
-from tourniquet.patients.ceilings import DEFAULT_CEILINGS, DEFAULT_LIMITS, Numbers, is_passed
+from tourniquet.patients.ceilings import (
+    DEFAULT_CEILINGS,
+    DEFAULT_LIMITS,
+    DEFAULT_REASONS,
+    Numbers,
+    is_passed,
+)
 
 DAYS_A_WEEK = 7
 MONDAY, SATURDAY = 0, 5
@@ -49,17 +57,18 @@ class Staff:
     median_a_day: float
     at_weekends: float
     in_incident: float
+    without_tie: float
 
 
 # [P] A region of two million people: 200 practices, 40 clinics, six hospitals, a hub.
 ROLES = (
-    Staff(Role.PRACTICE, 900, 28, 0.05, 1.0),
-    Staff(Role.CLINIC, 260, 32, 0.1, 1.0),
-    Staff(Role.LABORATORY, 300, 45, 0.4, 1.4),
-    Staff(Role.HOSPITAL, 500, 25, 0.5, 1.4),
-    Staff(Role.INCIDENT_LEAD, 12, 12, 0.2, 2.5),
-    Staff(Role.DATA_PROTECTION, 16, 4, 0.0, 1.5),
-    Staff(Role.AUDITOR, 12, 6, 0.0, 1.0),
+    Staff(Role.PRACTICE, 900, 28, 0.05, 1.0, 0.0),
+    Staff(Role.CLINIC, 260, 32, 0.1, 1.0, 0.0),
+    Staff(Role.LABORATORY, 300, 45, 0.4, 1.4, 0.05),
+    Staff(Role.HOSPITAL, 500, 25, 0.5, 1.4, 0.05),
+    Staff(Role.INCIDENT_LEAD, 12, 12, 0.2, 2.5, 1.0),
+    Staff(Role.DATA_PROTECTION, 16, 4, 0.0, 1.5, 1.0),
+    Staff(Role.AUDITOR, 12, 6, 0.0, 1.0, 1.0),
 )
 # The share of an incident's extra reading that is left, by its week.
 INCIDENT_WEEKS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
@@ -69,7 +78,8 @@ INCIDENT_WEEKS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
 class Snooper:
     """Somebody of a role who also opens records that are not theirs to open.
 
-    `extra` records a day beyond their own work, on `days` working days; each is a canary with
+    `extra` records a day beyond their own work, on `days` working days, all of people to whom they
+    have no tie, so that each asks for a reason; each is a canary with
     `canary_share`: a snooper goes for names in the news, and canaries bear such names.
     """
 
@@ -84,7 +94,7 @@ SNOOPERS = (
     Snooper("trawls, 400 a day", Role.HOSPITAL, 400, 5),
     Snooper("browses, 60 a day", Role.HOSPITAL, 60, 20),
     Snooper("looks up names in the news, 10 a day", Role.HOSPITAL, 10, 20, canary_share=0.02),
-    Snooper("looks up a neighbour, one a day", Role.PRACTICE, 1, 20),
+    Snooper("looks up a neighbour, one a day", Role.HOSPITAL, 1, 20),
 )
 EXPORT_PAGE = 500  # the most that one answer of the FHIR interface holds
 EXPORT_PEOPLE = 200_000
@@ -131,6 +141,7 @@ def simulate(
     share: float = 1.0,
     busier: float = 1.0,
     ceilings: Numbers = DEFAULT_CEILINGS,
+    reasons: Numbers = DEFAULT_REASONS,
     limits: Numbers = DEFAULT_LIMITS,
     snooper_runs: int = 200,
 ) -> Outcome:
@@ -149,7 +160,10 @@ def simulate(
         count = max(1, round(staff.people * share))
         people += count
         read = _read(rng, staff, count, extra, busier=busier)
-        passed = read > ceilings.of("", staff.role)
+        without_tie = rng.binomial(read, staff.without_tie)
+        many = (read > ceilings.of("", staff.role)).astype(np.int64)
+        untied = (without_tie > reasons.of("", staff.role)).astype(np.int64)
+        passed = many + untied  # two alarms where both are passed
         by_role[staff.role.value] = int(passed.sum())
         busiest[staff.role.value] = int(read.max())
         by_week += passed.reshape(count, weeks, DAYS_A_WEEK).sum(axis=(0, 2))
@@ -164,7 +178,7 @@ def simulate(
         false_alarms_by_role=dict(by_role),
         worst_week=int(by_week.max()),
         busiest_by_role=busiest,
-        caught=tuple(_catch(rng, one, ceilings, snooper_runs) for one in SNOOPERS),
+        caught=tuple(_catch(rng, one, ceilings, reasons, runs=snooper_runs) for one in SNOOPERS),
         export_taken=taken,
         export_limit=limits.of("", Role.HOSPITAL),
     )
@@ -199,16 +213,20 @@ def _read(
     return np.minimum(rng.poisson(np.minimum(mean, most)), most)
 
 
-def _catch(rng: np.random.Generator, one: Snooper, ceilings: Numbers, runs: int) -> Caught:
+def _catch(
+    rng: np.random.Generator, one: Snooper, ceilings: Numbers, reasons: Numbers, *, runs: int
+) -> Caught:
     """Let one kind of snooper work until an alarm, or until their days are over."""
     staff = next(staff for staff in ROLES if staff.role == one.role)
-    ceiling = ceilings.of("", one.role)
+    ceiling, reason_ceiling = ceilings.of("", one.role), reasons.of("", one.role)
     days = []
     for _ in range(runs):
         own = _read(rng, staff, 1, np.zeros(-(-one.days // SATURDAY)))[0]
         working = own[np.arange(len(own)) % DAYS_A_WEEK < SATURDAY][: one.days]
         canary = rng.random((one.days, one.extra)) < one.canary_share
-        alarmed = (working + one.extra > ceiling) | canary.any(axis=1)
+        without_tie = rng.binomial(working, staff.without_tie) + one.extra
+        alarmed = (working + one.extra > ceiling) | (without_tie > reason_ceiling)
+        alarmed |= canary.any(axis=1)
         if alarmed.any():
             days.append(int(alarmed.argmax()) + 1)
     median = float(np.median(days)) if days else None

@@ -28,8 +28,9 @@ from tourniquet.record.journal import Writer
 
 CANARY_ALARM = "canary-read"
 CEILING_ALARM = "reading-ceiling"
+REASONS_ALARM = "reason-ceiling"
 STOP_ALARM = "export-stopped"
-ACCESS_ALARMS = (CANARY_ALARM, CEILING_ALARM, STOP_ALARM)
+ACCESS_ALARMS = (CANARY_ALARM, CEILING_ALARM, REASONS_ALARM, STOP_ALARM)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,12 @@ SETTINGS: tuple[Setting, ...] = (
         "role or account: hospital=300,account/feed=20000. What is not named has its default.",
     ),
     Setting(
+        "TOURNIQUET_REASON_CEILINGS",
+        "",
+        "How many people's records an account may open on a day without a tie, each for a reason, "
+        "before a person is alarmed, written in the same way.",
+    ),
+    Setting(
         "TOURNIQUET_EXPORT_LIMITS",
         "",
         "How many people's records an account may take by FHIR on a day before it is stopped, "

@@ -118,7 +118,10 @@ class BrokenGlass(models.Model):
     until = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["account", "patient_id", "until"], name="glass_standing")]
+        indexes = [
+            models.Index(fields=["account", "patient_id", "until"], name="glass_standing"),
+            models.Index(fields=["account", "at"], name="glass_by_time"),
+        ]
 
 
 class Canary(models.Model):

@@ -119,6 +119,17 @@ def count_read(account: str, day: date, *, most: int) -> int:
     return read.count()
 
 
+def count_reasons(account: str, since: datetime, *, most: int, without: str | None = None) -> int:
+    """For how many people's records the account gave a reason since then; to `most` at most.
+
+    `without` leaves one of them out.
+    """
+    found = BrokenGlass.objects.filter(account=account, at__gte=since)
+    if without is not None:
+        found = found.exclude(patient_id=without)
+    return found.values("patient_id").distinct()[:most].count()
+
+
 def list_read(account: str, day: date, patient_ids: Iterable[str]) -> set[str]:
     """Those of these patients whose record the account read on that day."""
     wanted = sorted(set(patient_ids))
@@ -164,9 +175,12 @@ def get_stop_at(position: int | None) -> ExportStop | None:
 
 
 def find_account_at(position: int | None) -> str:
-    """The account that the reading or the stop at an entry is about; "" where there is none."""
+    """The account that a reading, a reason or a stop at an entry is about; "" where it is none."""
     stop = get_stop_at(position)
     if stop is not None:
         return stop.account
-    found = Reading.objects.filter(pk=position or 0).values_list("account", flat=True).first()
-    return found or ""
+    for model in (Reading, BrokenGlass):
+        found = model.objects.filter(pk=position or 0).values_list("account", flat=True).first()
+        if found:
+            return str(found)
+    return ""

@@ -32,7 +32,14 @@ from tourniquet.edge.worker import Worker
 from tourniquet.flows.receive_messages import receive_group
 from tourniquet.kernel import settings
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.patients.ceilings import CEILINGS, LIMITS, read_ceilings, read_limits
+from tourniquet.patients.ceilings import (
+    CEILINGS,
+    LIMITS,
+    REASONS,
+    read_ceilings,
+    read_limits,
+    read_reasons,
+)
 from tourniquet.record.checkpoints import Checkpointer
 from tourniquet.record.home import clock
 from tourniquet.site.memory import settle_memory
@@ -124,6 +131,7 @@ async def serve(
     """
     # 1. Read the ceilings, so that a bad one is known now and not at a reading; open both ports.
     read_ceilings(settings.read(CEILINGS))
+    read_reasons(settings.read(REASONS))
     read_limits(settings.read(LIMITS))
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

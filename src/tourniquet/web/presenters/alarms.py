@@ -12,6 +12,7 @@ from tourniquet.web.presenters.worklists import Tabs
 KIND_WORDS = {
     "canary-read": "A record that nobody should read",
     "reading-ceiling": "Many records read",
+    "reason-ceiling": "Many records opened without a tie",
     "export-stopped": "Bulk export stopped",
     "record-diverges": "Record and tables disagree",
     "control-id-reused": "Control id used twice",

@@ -9,9 +9,11 @@ Invariants:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponse
 
-from tourniquet.directory.queries import names_of, roles_of
+from tourniquet.directory.queries import names_of, organisations_of, roles_of
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.flows.guard_access import set_canary
 from tourniquet.flows.see_access import see_access
@@ -107,10 +109,18 @@ def _front(
     see_access(viewer=viewer, now=clock().now())
     broken = list_broken(viewer, limit=FRONT_ROWS)
     people = _people(viewer, {one.patient_id for one in broken})
-    roles = roles_of({one.account for one in broken})
+    accounts = {one.account for one in broken}
+    roles, organisations = roles_of(accounts), organisations_of(accounts)
+    names = Names(people, names_of(set(organisations.values())))
     built = AccessFrontPage(
         form=form,
-        rows=tuple(_broken_row(one, people, roles.get(one.account, "")) for one in broken),
+        rows=tuple(
+            replace(
+                _broken_row(one, names, roles.get(one.account, "")),
+                organisation=names.organisation(organisations.get(one.account, "")),
+            )
+            for one in broken
+        ),
         alarms=count_open_alarms(without=hidden_alarms(viewer)),
         may_guard=viewer.may(Task.GUARD_ACCESS),
     )
@@ -243,7 +253,7 @@ def _why(ground: str, reason: str) -> str:
     return reason_words(reason) if ground == GLASS and reason else GROUND_WORDS.get(ground, ground)
 
 
-def _broken_row(one: BrokenGlass, people: dict[str, Person], role: str) -> AccessRow:
+def _broken_row(one: BrokenGlass, names: Names, role: str) -> AccessRow:
     return AccessRow(
         at=one.at,
         account=one.account,
@@ -254,7 +264,7 @@ def _broken_row(one: BrokenGlass, people: dict[str, Person], role: str) -> Acces
         why=reason_words(one.reason),
         words=one.words,
         position=one.position,
-        patient=_link(Names(people), one.patient_id),
+        patient=_link(names, one.patient_id),
         patient_id=one.patient_id,
     )
 
