@@ -96,3 +96,16 @@ def test_a_reason_is_kept_as_given() -> None:
     assert read_reason(Role.HOSPITAL, "other", f" {words} ") == Why(GLASS, "other", words)
     assert reason_words("emergency").startswith("Emergency")
     assert reason_words("of-a-later-release") == "of-a-later-release"
+
+
+@pytest.mark.parametrize("hours", ["0", "169", "x", "-1"])
+def test_the_hours_of_a_reason_are_a_number_of_hours(
+    monkeypatch: pytest.MonkeyPatch, hours: str
+) -> None:
+    from tourniquet.flows.break_glass import hours_held
+
+    assert hours_held() == 8
+    monkeypatch.setenv("TOURNIQUET_BROKEN_GLASS_HOURS", hours)
+    with pytest.raises(OperatorError) as raised:
+        hours_held()
+    assert raised.value.where == "TOURNIQUET_BROKEN_GLASS_HOURS"

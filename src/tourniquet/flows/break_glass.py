@@ -26,6 +26,11 @@ from tourniquet.record.journal import Act, Writer, writing
 HOURS_MOST = 7 * 24
 
 
+def hours_held() -> int:
+    """For how many hours a reason holds. Raises: OperatorError naming the setting."""
+    return read_number("TOURNIQUET_BROKEN_GLASS_HOURS", least=1, most=HOURS_MOST)
+
+
 def break_glass(patient_id: str, *, viewer: Viewer, why: Why, now: datetime) -> datetime:
     """Write down why; until when it holds.
 
@@ -34,8 +39,7 @@ def break_glass(patient_id: str, *, viewer: Viewer, why: Why, now: datetime) -> 
     """
     viewer.demand(Task.BREAK_GLASS)  # 1.
     why = read_reason(viewer.role, why.reason, why.words)
-    hours = read_number("TOURNIQUET_BROKEN_GLASS_HOURS", least=1, most=HOURS_MOST)
-    until = now + timedelta(hours=hours)
+    until = now + timedelta(hours=hours_held())
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
         body = GlassBroken(role=viewer.role.value, reason=why.reason, words=why.words, until=until)
         position = journal.append(body, subject=patient_id)  # 2.

@@ -13,9 +13,8 @@ from dataclasses import replace
 from django.http import HttpRequest, HttpResponse
 
 from tourniquet.directory.roles import Task, Viewer
-from tourniquet.flows.break_glass import break_glass
+from tourniquet.flows.break_glass import break_glass, hours_held
 from tourniquet.kernel.errors import StorageUnavailable, UserError
-from tourniquet.kernel.settings import read
 from tourniquet.patients.grounds import list_reasons, read_reason
 from tourniquet.patients.queries import Wanted, search_patients
 from tourniquet.record.home import clock
@@ -123,7 +122,7 @@ def _show(
     built = BreakGlassPage(
         patient_id=patient_id,
         choices=tuple(Choice(one.code, one.label) for one in list_reasons(viewer.role)),
-        hours=int(read("TOURNIQUET_BROKEN_GLASS_HOURS")),
+        hours=hours_held(),
         entry=_entry(http_request),
         form=form,
     )
