@@ -36,6 +36,7 @@ from tourniquet.pathology.models import (
     SpecimenEvent,
     SpecimenRequest,
 )
+from tourniquet.record.divergence import row_named
 from tourniquet.record.registry import Entry, applies
 from tourniquet.record.tables import Row, insert_rows, put_rows, update_rows
 
@@ -566,3 +567,7 @@ def call_closed(entries: Sequence[Entry[CallClosed]]) -> None:
         ],
         key=("id",),
     )
+
+
+row_named(ServiceRequest, OrderReceived, lambda entry: [one.id for one in entry.body.requests])
+row_named(DiagnosticReport, ReportFiled, lambda entry: [one.id for one in entry.body.reports])
