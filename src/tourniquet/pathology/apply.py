@@ -350,7 +350,8 @@ def report_filed(entries: Sequence[Entry[ReportFiled]]) -> None:
     later = [_report_row(e, r) for e, r in filed if r.version > 1 and r.current]
     if later:
         put_rows(DiagnosticReport, _REPORT, later, key=("id",))
-    late = [(r.version, r.id) for _, r in filed if not r.current]
+    highest = {r.id: r.version for _, r in filed}  # of the run: a current one may follow a late one
+    late = [(highest[r.id], r.id) for _, r in filed if not r.current]
     if late:
         update_rows(DiagnosticReport, ("versions",), late, key=("id",))
     insert_rows(
