@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tourniquet.cli import output, record_replica, record_restore, record_seal, record_verify
+from tourniquet.cli import (
+    output,
+    record_prove,
+    record_replica,
+    record_restore,
+    record_seal,
+    record_verify,
+)
 from tourniquet.kernel.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ command.add_command(record_seal.command)
 command.add_command(record_verify.command)
 command.add_command(record_restore.command)
 command.add_command(record_replica.command)
+command.add_command(record_prove.command)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))
