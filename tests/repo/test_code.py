@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.tree import ROOT, SOURCE, list_files, list_modules, name_of, parse
+from tests.repo.tree import ROOT, SOURCE, VERIFIER, list_files, list_modules, name_of, parse
 
 MOST_MODULE_LINES = 700  # house style: mostly under 300
 MOST_FUNCTION_LINES = 70  # house style: mostly under 40
@@ -45,7 +45,7 @@ def test_nothing_but_the_command_line_prints() -> None:
     printing = [
         f"{name_of(path)}:{node.lineno}"
         for path in list_modules("src")
-        if not path.is_relative_to(SOURCE / "cli")
+        if not path.is_relative_to(SOURCE / "cli") and path != VERIFIER  # a command of its own
         for node in ast.walk(parse(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
@@ -70,7 +70,7 @@ def test_pure_modules_import_neither_django_nor_io() -> None:
     refused = ("django", "psycopg", "sqlite3", "requests", "urllib.request", "subprocess")
     found = []
     for path in list_modules("src"):
-        parts = path.relative_to(SOURCE).parts
+        parts = path.relative_to(SOURCE.parent).parts[1:] or ("",)
         if path.name != "rules.py" and parts[0] not in ("kernel", "wire"):
             continue
         for node in ast.walk(parse(path)):
