@@ -24,6 +24,7 @@ class Role(StrEnum):
     DATA_PROTECTION = "data_protection"
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
+    REPLICA = "replica"
 
     @classmethod
     def parse(cls, text: str) -> Role:
@@ -47,6 +48,7 @@ class Task(StrEnum):
     READ_JOURNAL = "read the journal"
     ADMINISTER = "administer accounts"
     RUN_EXERCISE = "set the clock of an exercise"
+    COPY_RECORD = "copy the sealed record"
 
 
 _CLINICAL = {Task.SEE_CLINICAL, Task.SEE_OPERATIONS, Task.RECORD_CLINICAL}
@@ -60,10 +62,19 @@ _ALLOWED: dict[Role, frozenset[Task]] = {
     ),
     Role.COMMUNICATIONS: frozenset({Task.SEE_OPERATIONS, Task.APPROVE_NOTICES}),
     Role.DATA_PROTECTION: frozenset({Task.SEE_OPERATIONS, Task.SEE_CLINICAL, Task.READ_JOURNAL}),
-    Role.AUDITOR: frozenset({Task.SEE_OPERATIONS, Task.SEE_CLINICAL, Task.READ_JOURNAL}),
-    Role.ADMINISTRATOR: frozenset(
-        {Task.SEE_OPERATIONS, Task.ADMINISTER, Task.READ_JOURNAL, Task.RUN_EXERCISE}
+    Role.AUDITOR: frozenset(
+        {Task.SEE_OPERATIONS, Task.SEE_CLINICAL, Task.READ_JOURNAL, Task.COPY_RECORD}
     ),
+    Role.ADMINISTRATOR: frozenset(
+        {
+            Task.SEE_OPERATIONS,
+            Task.ADMINISTER,
+            Task.READ_JOURNAL,
+            Task.RUN_EXERCISE,
+            Task.COPY_RECORD,
+        }
+    ),
+    Role.REPLICA: frozenset({Task.COPY_RECORD}),  # whoever steals its token reads nothing
 }
 
 

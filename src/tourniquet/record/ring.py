@@ -360,6 +360,10 @@ class RingFile:
             ).fetchall()
         return [WrappedKey(*row) for row in found]
 
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
 
 def _begin_part(target: Path) -> Path:
     part = target.with_name(f"{target.name}.part")
