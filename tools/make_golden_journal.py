@@ -28,7 +28,13 @@ def _diary_and_incident() -> None:
     tell_diary()
 
 
-STORIES: list[Callable[[], None]] = [_patients_and_pathology, _diary_and_incident]
+def _access() -> None:
+    from tests.support.golden_access import tell_access  # noqa: PLC0415 # as above
+
+    tell_access()
+
+
+STORIES: list[Callable[[], None]] = [_patients_and_pathology, _diary_and_incident, _access]
 
 
 def main(out: Path) -> None:

@@ -14,6 +14,8 @@ from tests.support.replaying import assert_replay_equal, replay_into_new
 from tourniquet.directory.entries import AccountSet, OrganisationListed
 from tourniquet.directory.models import Organisation
 from tourniquet.kernel.errors import IntegrityError
+from tourniquet.pathology.entries import ReportFact, ReportFiled
+from tourniquet.pathology.models import DiagnosticReport
 from tourniquet.record.entries import MessageApplied
 from tourniquet.record.journal import Act, Writer, read_head, writing
 from tourniquet.record.models import JournalEntry
@@ -227,3 +229,26 @@ def test_every_replayed_table_has_no_counter_of_its_own(database: Database) -> N
     ]
     assert counted == []
     assert connection.vendor == database.vendor
+
+
+@pytest.mark.parametrize(
+    "currents", [(True, False, True), (True, False, False), (True, True, False)]
+)
+def test_versions_of_one_report_count_the_same_one_by_one_and_in_a_run(
+    databases: Databases, database: Database, currents: tuple[bool, ...]
+) -> None:
+    """Live each came in a commit of its own; a replay applies the run of them together."""
+    for version, current in enumerate(currents, 1):
+        fact = ReportFact(
+            id="01j00000000000000000000009",
+            version=version,
+            code="FBC",
+            status="final",
+            change="new" if version == 1 else "amended",
+            content=f"{version}",
+            current=current,
+        )
+        with writing(ACT) as journal:
+            journal.append(ReportFiled(sender="LAB|X1", reports=(fact,)), subject=PATIENT)
+    assert DiagnosticReport.objects.get().versions == len(currents)
+    assert_replay_equal(databases, database)

@@ -15,12 +15,19 @@ FOLDER = Path(__file__).parent.parent / "golden"
 JOURNALS = sorted(FOLDER.glob("journal-*.jsonl"))
 
 
+# Tables that a later release makes from entries which an earlier one wrote already.
+LATER_TABLES = {"journal-0.1": {"patients.Reading", "patients.ReadingDay"}}
+
+
 @pytest.mark.parametrize("path", JOURNALS, ids=lambda path: path.stem)
 def test_it_replays(database: Database, databases: Databases, path: Path) -> None:
     expected = load_journal(path)
     # The tables of the source are empty: only the journal was loaded. All come from replay.
     replay_into_new(databases, database)
-    assert table_digests() == expected
+    later = LATER_TABLES.get(path.stem, set())
+    digests = table_digests()
+    assert later <= digests.keys()
+    assert {name: one for name, one in digests.items() if name not in later} == expected
 
 
 def test_every_kind_of_the_domains_is_in_the_newest() -> None:

@@ -195,6 +195,16 @@ def stranger() -> Client:
     return Client(enforce_csrf_checks=True, SERVER_NAME="127.0.0.1", HTTP_ACCEPT="text/html")
 
 
+def reader(account: str, *patients: str) -> Client:
+    """A browser of this account, which has said why it opens these patients' records."""
+    client = client_of(account)
+    for patient in patients:
+        path = f"/patients/{patient}/break-glass/"
+        answer = post(client, path, {"reason": "other", "words": "A test"})
+        assert answer.status_code == 303, answer.content
+    return client
+
+
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken"[^>]*value="([^"]+)"')
 
 

@@ -26,7 +26,6 @@ def tell_intake() -> None:
     from tourniquet.flows.review_message import review_message
     from tourniquet.pathology.entries import ReportWithdrawn
     from tourniquet.pathology.models import CriticalCall, DiagnosticReport
-    from tourniquet.patients.entries import RecordRead
     from tourniquet.patients.models import Patient
     from tourniquet.record.journal import Act, writing
     from tourniquet.record.queries import list_refused_messages
@@ -56,7 +55,6 @@ def tell_intake() -> None:
     with writing(Act("ann", NOW)) as journal:
         body = ReportWithdrawn(report=report.pk, version=2, reason="Withdrawn by telephone.")
         journal.append(body, subject=report.patient_id)
-        journal.append(RecordRead(what="record"), subject=report.patient_id)
 
 
 def _to_json(value: Any) -> Any:

@@ -557,6 +557,9 @@ def pages() -> dict[str, tuple[str, shell.Shell, object]]:
             shell.SignInPage(refused_form),
         ),
     }  # fmt: skip
+    from tests.support.page_samples_access import access_pages  # it uses this module's parts
+
+    made |= access_pages()
     for status in sorted(shell.ERROR_HEADINGS):
         made[f"error-{status}"] = (
             "error.html",

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.support.browser import find_chromium
 from tests.support.console import AID, LABORATORY, PASSWORD, TODAY, seed_region, seed_results
 from tests.support.database import Database
+from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 
 PHONE = {"width": 375, "height": 800}
 DESK = {"width": 1280, "height": 900}
@@ -92,7 +93,8 @@ def server(sqlite_database: Database) -> Iterator[tuple[str, list[str]]]:
 
     people = seed_region()
     seed_results(0)
-    for name, role in (("amara", "incident_lead"), ("bola", "hospital")):
+    staff = (("amara", "incident_lead"), ("bola", "hospital"), ("dora", "data_protection"))
+    for name, role in (*staff, ("ada", "administrator")):
         add_account(name=name, role=role, organisation=None, password=PASSWORD, actor="test")
     connections.close_all()
     (sqlite_database.home / "logs").mkdir(exist_ok=True)
@@ -143,6 +145,15 @@ def sign_in(visit: Visit, name: str) -> None:
     visit.page.get_by_label("Password").fill(PASSWORD)
     visit.press("Sign in")
     assert urlsplit(visit.page.url).path == "/"
+
+
+def open_for_a_reason(visit: Visit, patient: str) -> None:
+    """Open a record without a tie: the page asks why, and leads on."""
+    visit.open(f"/patients/{patient}/")
+    assert "/break-glass/" in visit.page.url
+    visit.page.get_by_label("Work of the incident").check()
+    visit.press("Open the record")
+    assert visit.page.url.endswith(f"/patients/{patient}/")
 
 
 def fall_to(tubes: int) -> str:
@@ -201,6 +212,7 @@ def test_from_the_attack_to_the_adopted_plan(
         lead.press("Adopt the plan")
         assert lead.page.get_by_text("In effect", exact=True).is_visible()
         # what it means, on every page
+        open_for_a_reason(lead, people[0])
         for path in (f"/patients/{people[0]}/", "/patients/?family=Okafor", "/diary/", "/"):
             lead.open(path)
         for key in ("critical", "urgent", "waiting", "undelivered", "provisional", "refused"):
@@ -233,6 +245,12 @@ def test_with_the_keyboard_alone(browser: Browser, server: tuple[str, list[str]]
         with page.expect_navigation():
             page.keyboard.press("Enter")
         tab_to(page, f"a[href='/patients/{people[0]}/']")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        visit.check()
+        tab_to(page, "#reason-emergency")
+        page.keyboard.press("Space")
+        tab_to(page, "main button")
         with page.expect_navigation():
             page.keyboard.press("Enter")
         assert page.get_by_role("heading", name="OKAFOR, Mary").is_visible()
@@ -271,6 +289,57 @@ def test_without_scripts(browser: Browser, server: tuple[str, list[str]]) -> Non
         page.get_by_role("button", name="Stand down the incident").click()
         assert page.get_by_text("Stood down", exact=True).first.is_visible()
         page.goto(f"{base}/patients/{people[0]}/")
+        page.get_by_label("Something else").check()
+        page.get_by_role("button", name="Open the record").click()
+        page.get_by_role("link", name="Say in a few words").click()
+        page.get_by_label("In a few words").fill("A test without scripts")
+        page.get_by_role("button", name="Open the record").click()
         page.get_by_text("Earlier", exact=True).first.click()
         assert page.get_by_text("131 g/L, final").is_visible()
         assert visit.faults == []
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_from_the_reason_to_who_opened_it_and_the_alarm(
+    browser: Browser, server: tuple[str, list[str]], size: dict[str, int]
+) -> None:
+    base, people = server
+    number = next(iter(synthetic_nhs_numbers())).digits
+    with visiting(browser, base, size) as guard, visiting(browser, base, size) as nosy:
+        # a trap is set
+        sign_in(guard, "dora")
+        guard.open("/access/canaries/")
+        guard.page.get_by_label("NHS number").fill(number)
+        guard.page.get_by_label("Why", exact=True).fill("Made up for this test")
+        guard.press("Put it on the list")
+        assert guard.page.get_by_text("The record is on the list.").is_visible()
+        # somebody without a tie walks into it, with a reason
+        sign_in(nosy, "bola")
+        nosy.open(f"/patients/{people[0]}/")
+        nosy.press("Open the record")  # a fault first: no reason chosen
+        nosy.page.get_by_role("link", name="Choose why you open this record.").click()
+        nosy.page.get_by_label("The patient, or who cares for them").check()
+        nosy.press("Open the record")
+        assert nosy.page.get_by_role("heading", name="OKAFOR, Mary").is_visible()
+        nosy.open("/worklists/alarms/")
+        assert nosy.page.get_by_text("opened by account").count() == 0
+        # who opened it, when, why
+        guard.open("/access/")
+        guard.page.get_by_label("NHS number").fill(number)
+        guard.press("See who")
+        assert guard.page.get_by_role("cell", name="The patient, or who cares").is_visible()
+        with guard.page.expect_navigation():
+            guard.page.get_by_role("link", name="bola", exact=True).click()
+        guard.check()
+        assert guard.page.get_by_role("heading", name="Whose records bola opened").is_visible()
+        # the alarm, and what was done
+        guard.open("/worklists/alarms/")
+        with guard.page.expect_navigation():
+            row = guard.page.locator("tr", has_text="A record that nobody should read")
+            row.get_by_role("link").click()
+        guard.check()
+        guard.page.get_by_label("What was done").fill("Spoke with Bola")
+        guard.press("Take it off the list")
+        assert guard.page.get_by_text("The alarm is off the list.").is_visible()
+        assert guard.page.get_by_text("opened by account").count() == 0
+    assert len(set(guard.checked)) >= 7

@@ -225,7 +225,7 @@ def test_nhs_macros_can_be_imported() -> None:
 
 def test_every_template_is_shown_by_a_sample() -> None:
     shown = {template for template, _, _ in PAGES.values()}
-    parts = {"base.html", "parts.html", "patients/banner.html"}
+    parts = {"base.html", "parts.html", "patients/banner.html", "access/rows.html"}
     assert {p.relative_to(TEMPLATES).as_posix() for p in TEMPLATES.rglob("*.html")} == shown | parts
 
 

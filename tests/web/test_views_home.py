@@ -13,6 +13,7 @@ from tests.support.console import (
     TODAY,
     client_of,
     post,
+    reader,
     seed_region,
     seed_results,
     stranger,
@@ -184,13 +185,14 @@ def position_of(kind: str) -> int:
 def test_an_entry_shows_header_body_causes_and_proof(people: list[str]) -> None:
     seed_results(0)
     position = position_of("report.filed")
-    text = text_of(client_of("auditor").get(f"/entries/{position}/"))
+    auditor = reader("auditor", people[0])
+    text = text_of(auditor.get(f"/entries/{position}/"))
     assert "Results reported" in text
     assert "OKAFOR, Mary" in text
     assert "Haemoglobin" in text
     assert "Message received" in text  # its cause
     assert "Commitment" in text
-    message = text_of(client_of("auditor").get(f"/entries/{position_of('message.applied')}/"))
+    message = text_of(auditor.get(f"/entries/{position_of('message.applied')}/"))
     assert "MSH|^~" in message
     assert "What followed" in message
 
@@ -198,7 +200,13 @@ def test_an_entry_shows_header_body_causes_and_proof(people: list[str]) -> None:
 def test_looking_into_a_patients_entry_is_journalled(people: list[str]) -> None:
     from tourniquet.record.models import JournalEntry
 
-    client_of("auditor").get(f"/entries/{position_of('need.opened')}/")
+    subject = JournalEntry.objects.get(pk=position_of("need.opened")).subject
+    assert subject is not None
+    unsaid = text_of(client_of("auditor").get(f"/entries/{position_of('need.opened')}/"))
+    assert "Say why you read it" in unsaid
+    assert not JournalEntry.objects.filter(kind="record.read").exists()
+    auditor = reader("auditor", subject)
+    auditor.get(f"/entries/{position_of('need.opened')}/")
     entry = JournalEntry.objects.get(kind="record.read")
     assert entry.actor == "auditor"
     assert b"entry " in bytes(entry.body)

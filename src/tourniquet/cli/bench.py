@@ -24,11 +24,13 @@ def command(context: click.Context, *, as_json: bool) -> None:
         return
     from tourniquet.cli.bench_intake import measure, tell
     from tourniquet.cli.bench_plan import run
+    from tourniquet.cli.bench_reads import run as run_reads
 
     figures = measure(seconds=SECONDS, connections=CONNECTIONS)
     plan = run(echo=not as_json)
+    readings = run_reads(echo=not as_json)
     if as_json:
-        output.emit_json({"intake": figures, "plan": plan})
+        output.emit_json({"intake": figures, "plan": plan, "reads": readings})
     else:
         tell(figures)
 
@@ -112,3 +114,40 @@ def record(*, entries: int, seed: int, database_url: str, restore_url: str, as_j
         output.emit_json(figures)
     else:
         tell(figures)
+
+
+@command.command(name="reads", epilog=output.example("tourniquet bench reads --weeks 520 --seed 3"))
+@click.option(
+    "--weeks",
+    type=click.IntRange(1, 1040),
+    default=52,
+    show_default=True,
+    help="How many weeks are simulated.",
+)
+@click.option(
+    "--incidents",
+    type=click.IntRange(0, 100),
+    default=1,
+    show_default=True,
+    help="How many incidents begin in them; each is felt for seven weeks.",
+)
+@click.option(
+    "--busier",
+    type=click.FloatRange(0.1, 10),
+    default=1.0,
+    show_default=True,
+    help="Multiplies what everybody reads, to see what the outcome rests on.",
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Makes the same weeks again.")
+@output.json_option
+def reads(*, weeks: int, incidents: int, busier: float, seed: int, as_json: bool) -> None:
+    """Let 2,000 simulated people read records, and count the alarms that the ceilings raise.
+
+    The ceilings and limits are those of this installation's settings. What is assumed of people
+    stands in exercise/readers.py; it is a proposal, not a measurement of anybody.
+    """
+    from tourniquet.cli.bench_reads import run
+
+    figures = run(weeks=weeks, incidents=incidents, busier=busier, seed=seed, echo=not as_json)
+    if as_json:
+        output.emit_json(figures)

@@ -21,6 +21,14 @@ from tourniquet import __version__
 from tourniquet.cli import output
 from tourniquet.kernel import settings
 from tourniquet.kernel.errors import OperatorError
+from tourniquet.patients.ceilings import (
+    CEILINGS,
+    LIMITS,
+    REASONS,
+    read_ceilings,
+    read_limits,
+    read_reasons,
+)
 
 LEAST_SECRET_CHARACTERS = 32
 LEAST_FREE_BYTES = 1024**3  # room for about a day of a region's messages at four times the usual
@@ -93,6 +101,7 @@ def check_environment() -> Iterator[Finding]:
         value = settings.read(setting.name)
         if setting.default.isdigit() and not (value.isascii() and value.isdigit()):
             yield Finding("unsafe", setting.name, "It must be a whole number.")
+    yield from _check_ceilings()
     if settings.read("TOURNIQUET_DEBUG") == "1":
         yield Finding(
             "unsafe",
@@ -115,6 +124,16 @@ def check_environment() -> Iterator[Finding]:
             "It lets pages be served under any name.",
             "Name the hosts.",
         )
+
+
+def _check_ceilings() -> Iterator[Finding]:
+    """Ceilings and limits of readings: a setting that cannot be read names what of it."""
+    readers = ((CEILINGS, read_ceilings), (REASONS, read_reasons), (LIMITS, read_limits))
+    for setting, reader in readers:
+        try:
+            reader(settings.read(setting))
+        except OperatorError as error:
+            yield Finding("unsafe", setting, error.what, error.remedy)
 
 
 def check_home() -> Iterator[Finding]:

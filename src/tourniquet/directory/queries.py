@@ -47,6 +47,11 @@ def roles_of(accounts: set[str]) -> dict[str, str]:
     return dict(Account.objects.filter(name__in=accounts).values_list("name", "role"))
 
 
+def organisations_of(accounts: set[str]) -> dict[str, str]:
+    """Organisations of accounts by name, "" for the whole region; no account: left out."""
+    return dict(Account.objects.filter(name__in=accounts).values_list("name", "organisation"))
+
+
 def find_viewer(account: str) -> Viewer | None:
     """The viewer that an active account is, or None."""
     found = Account.objects.filter(name=account, active=True).first()

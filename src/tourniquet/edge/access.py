@@ -33,6 +33,11 @@ def viewer_of_token(http_request: HttpRequest) -> Viewer | None:
     return find_viewer_by_token(header[len(_BEARER) :].strip())
 
 
+def is_session(http_request: HttpRequest) -> bool:
+    """Whether a person's session of the console asks, and not a token."""
+    return "Authorization" not in http_request.headers
+
+
 def viewer_of(http_request: HttpRequest) -> Viewer | None:
     """Who asks, by bearer token or, where none is sent, by the console's session."""
     if "Authorization" in http_request.headers:

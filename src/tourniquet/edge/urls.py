@@ -12,6 +12,7 @@ from tourniquet.edge import (
     receipts,
     vault_files,
 )
+from tourniquet.edge.fhir import audit_views
 from tourniquet.edge.fhir import views as fhir
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -21,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("status/", public_pages.status_page),
     path("status/<str:name>", public_pages.status_page),
     path("fhir/metadata", fhir.metadata),
+    path("fhir/AuditEvent/_search", audit_views.search_by_post),
+    path("fhir/AuditEvent", audit_views.search_by_get),
+    path("fhir/AuditEvent/<str:id_>", audit_views.read),
     path("fhir/<str:kind>/_search", fhir.search_by_post),
     path("fhir/<str:kind>", fhir.search_by_get),
     path("fhir/<str:kind>/<str:id_>", fhir.read),

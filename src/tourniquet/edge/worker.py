@@ -1,4 +1,4 @@
-"""Background work of a real home: the daily jobs, each at its time of day, in a thread of its own.
+"""Background work of a real home: the jobs of the day and the check of the record, in one thread.
 
 Invariants:
 - A job is idempotent for a service day; after a restart it may run again.
@@ -28,7 +28,11 @@ JOIN_SECONDS = 1.0
 
 # [P] What is urgent waits no longer than this for its date.
 URGENT_EVERY = timedelta(minutes=15)
-NAMES = ("morning", "urgent", "evening")
+# [P] The record is compared with the tables a part at a time, day and night.
+INTEGRITY_EVERY = timedelta(minutes=1)
+NAMES = ("morning", "urgent", "evening", "integrity")
+_SILENT = {"integrity"}  # every minute: its alarm speaks
+_AGAIN = {"urgent": URGENT_EVERY, "integrity": INTEGRITY_EVERY}
 
 Job = Callable[[datetime], object]
 
@@ -42,6 +46,8 @@ def jobs() -> dict[str, Job]:
 def is_due(name: str, moment: datetime, done_on: date | None) -> bool:
     """Whether the job is still to be run on the service day of this moment. Pure."""
     hour = moment.astimezone(LONDON).hour
+    if name == "integrity":
+        return True
     if name == "urgent":
         return MORNING_HOUR <= hour < EVENING_HOUR
     if done_on == service_day(moment):
@@ -89,6 +95,7 @@ class Worker:
             connections["default"].close()
             return
         self._done[name] = service_day(moment)
-        if name == "urgent":
-            self._not_before[name] = moment + URGENT_EVERY
-        log_event("worker.job_done", job=name)
+        if name in _AGAIN:
+            self._not_before[name] = moment + _AGAIN[name]
+        if name not in _SILENT:
+            log_event("worker.job_done", job=name)

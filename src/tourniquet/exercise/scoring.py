@@ -90,6 +90,19 @@ def share(part: float, whole: float) -> float | None:
     return round(part / whole, 6) if whole else None
 
 
+def _record(facts: SystemFacts) -> dict[str, object]:
+    """What became of messages and record."""
+    return {
+        "messages_acknowledged": facts.messages_acknowledged,
+        "messages_lost": facts.messages_lost,
+        "messages_doubled": facts.messages_doubled,
+        "replay_equals_tables": facts.replay_equals_tables,
+        "records_lost": facts.records_lost,
+        "minutes_without_history": round(facts.seconds_without_history / 60, 2),
+        "restore_seconds": round(facts.restore_seconds, 1),
+    }
+
+
 def scorecard(
     world: World, policies: Policies, bound: Bound, facts: SystemFacts, *, version: str
 ) -> dict[str, object]:
@@ -134,13 +147,7 @@ def scorecard(
         "told": share(float(len(facts.hours_to_tell)), float(facts.people_to_tell)),
         "hours_to_tell_p90": _p90(facts.hours_to_tell),
         **_service(ours, world.people),
-        "messages_acknowledged": facts.messages_acknowledged,
-        "messages_lost": facts.messages_lost,
-        "messages_doubled": facts.messages_doubled,
-        "replay_equals_tables": facts.replay_equals_tables,
-        "records_lost": facts.records_lost,
-        "minutes_without_history": round(facts.seconds_without_history / 60, 2),
-        "restore_seconds": round(facts.restore_seconds, 1),
+        **_record(facts),
         "alongside": {
             name: _service(outcome, world.people)
             for name, outcome in policies.pairs()

@@ -27,6 +27,7 @@ from tourniquet.diary.models import Work
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.book_needs import Booking, book_needs
 from tourniquet.flows.call_in import Called, call_in
+from tourniquet.flows.check_record import Checked, check_record
 from tourniquet.flows.keep_waiting import keep_waiting
 from tourniquet.flows.open_gate import Opening, open_gate
 from tourniquet.flows.outlook import read_shortage
@@ -107,6 +108,11 @@ def evening(now: datetime) -> Evening:
 def publish(now: datetime) -> Published:
     """Publish the public page."""
     return publish_status(now=now)
+
+
+def integrity(now: datetime) -> Checked:
+    """Compare the next part of the journal with the tables."""
+    return check_record(now=now)
 
 
 def plan_full(now: datetime) -> str:

@@ -22,12 +22,12 @@ from tourniquet.diary.entries import (
 from tourniquet.diary.models import GateReservation, Laboratory, LaboratoryDay, Need
 from tourniquet.diary.rules import parse_tubes
 from tourniquet.directory.roles import Role, Task, Viewer
+from tourniquet.flows.raise_alarm import raise_alarm
 from tourniquet.incident.entries import TimelineNoted
 from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.errors import PermissionRefused, UserError
 from tourniquet.kernel.identifiers import IdSource, RandomIds
-from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Act, Writer, writing
 
 FLAGS = ("normal", "declared", "confirmed", "anchor", "interpolated")
@@ -175,15 +175,13 @@ def _give_way(journal: Writer, rows: Sequence[Declared], cause: int, ids: IdSour
         taken += row[8] == "used"
         _undo(journal, row, today, cause)
     if taken:
-        journal.append(
-            AlarmRaised(
-                alarm=ids.new(journal.act.moment),
-                alarm_kind=OVERTAKEN_ALARM,
-                text=f"{taken} visits' specimens were taken before the laboratory failed. "
-                "Find another laboratory, or have them taken again.",
-                about=cause,
-            ),
-            cause=cause,
+        raise_alarm(
+            journal,
+            OVERTAKEN_ALARM,
+            f"{taken} visits' specimens were taken before the laboratory failed. "
+            "Find another laboratory, or have them taken again.",
+            about=cause,
+            ids=ids,
         )
     return gone
 

@@ -1,13 +1,17 @@
-"""A person opens a patient's record, and the journal says so before the page is answered.
+"""A patient's record is opened, and the journal says so before the page or the answer leaves.
 
-1. Append `record.read`, with whatever could not be journalled before.
-2. Where the journal cannot be written, care is not refused: the reading goes to a file beside it,
+1. Append one `record.read` for each patient: who, what, from where, and why; first whatever could
+   not be journalled before.
+2. Watch what was read (`watch_readings`): a record that nobody should read, a ceiling passed.
+3. Where the journal cannot be written, care is not refused: the readings go to a file beside it,
    one line each, synced, and into the journal with the next reading that can be written.
 
 Invariants:
-- The file holds ids and names of accounts, no more, and is readable by its owner only.
+- The file holds ids, names of accounts and why they read, no more, and is readable by its owner
+  only.
 - A line leaves the file only after its entry is committed; a crash in between writes it twice
   rather than never.
+- A reading from the file is watched like any other, when it reaches the journal.
 """
 
 from __future__ import annotations
@@ -15,28 +19,85 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 
+from django.db import transaction
+
 from tourniquet.directory.roles import Viewer
+from tourniquet.flows.watch_readings import Reading, watched
+from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.kernel.settings import home
 from tourniquet.patients.entries import RecordRead
-from tourniquet.record.journal import Act, writing
+from tourniquet.patients.grounds import CONSOLE, Why
+from tourniquet.record.journal import Act, Writer, writing
 
 LATE_AT_ONCE = 500
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Who read whose record, and when."""
+def read_record(
+    patient_id: str, *, viewer: Viewer, why: Why, now: datetime, what: str = "record"
+) -> bool:
+    """Note that a person opens a record; False where a file was written and not the journal.
 
-    patient: str
-    actor: str
-    organisation: str
-    at: datetime
+    Raises: OSError where neither can be written; the caller decides.
+    """
+    one = reading_of(patient_id, viewer, channel=CONSOLE, why=why, now=now, what=what)
+    return note_readings([one], viewer, now)
+
+
+def reading_of(
+    patient_id: str, viewer: Viewer, *, channel: str, why: Why, now: datetime, what: str
+) -> Reading:
+    """A reading by this viewer."""
+    return Reading(
+        patient=patient_id,
+        actor=viewer.account,
+        organisation=viewer.organisation,
+        at=now,
+        what=what,
+        channel=channel,
+        role=viewer.role.value,
+        why=why,
+    )
+
+
+def note_readings(readings: Sequence[Reading], viewer: Viewer, now: datetime) -> bool:
+    """Note readings; False where the journal could not be written and the file was.
+
+    Raises: OSError where neither can be written; the caller decides.
+    """
+    try:
+        with writing(Act(viewer.account, now, viewer.organisation)) as journal:
+            write_late(journal)
+            write_down(journal, readings)
+    except StorageUnavailable:
+        keep_late(late_file(), readings)  # 3.
+        return False
+    return True
+
+
+def write_down(journal: Writer, readings: Sequence[Reading], *, late_by: str = "") -> None:
+    """Append readings and watch them."""
+    with watched(journal, readings) as noted:  # 2.
+        for one in readings:  # 1.
+            body = RecordRead(
+                what=one.what,
+                channel=one.channel,
+                role=one.role,
+                ground=one.why.ground,
+                reason=one.why.reason,
+                words=one.why.words,
+                late_by=late_by,
+            )
+            act = Act(one.actor, journal.act.moment, one.organisation)
+            noted.append(journal.append(body, subject=one.patient, happened_at=one.at, act=act))
+
+
+# What could not be journalled ---------------------------------------------------------------------
 
 
 def late_file() -> Path:
@@ -44,75 +105,103 @@ def late_file() -> Path:
     return home() / "readings-not-journalled.jsonl"
 
 
-def read_record(patient_id: str, *, viewer: Viewer, now: datetime, what: str = "record") -> bool:
-    """Note that a record is read; False where the journal could not be written and a file was.
-
-    Raises: OSError where neither can be written; the caller decides.
-    """
-    reading = Reading(patient_id, viewer.account, viewer.organisation, now)
+def write_late(journal: Writer) -> None:
+    """Journal what is in the file; its lines leave the file once that is committed."""
     path = late_file()
-    late = _take_late(path) if path.exists() else []
-    # 1. The journal.
-    try:
-        with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-            for one in late:
-                journal.append(
-                    RecordRead(late_by=viewer.account),
-                    subject=one.patient,
-                    happened_at=one.at,
-                    act=Act(one.actor, now, one.organisation),
-                )
-            journal.append(RecordRead(what=what), subject=patient_id)
-    except StorageUnavailable:
-        # 2. The file.
-        keep_late(path, reading)
-        return False
+    if not path.exists():
+        return
+    lines = _read_lines(path)[:LATE_AT_ONCE]
+    late = [one for one in map(_reading, lines) if one is not None]
     if late:
-        _drop(path, len(late))
-    return True
+        write_down(journal, late, late_by=journal.act.actor)
+    transaction.on_commit(lambda: _drop(path, lines))
 
 
-def keep_late(path: Path, reading: Reading) -> None:
-    """Add a reading to the file, synced, until the journal can take it.
+def keep_late(path: Path, readings: Sequence[Reading]) -> None:
+    """Add readings to the file, synced, until the journal can take them.
 
     Raises: OSError where the file cannot be written; the caller decides.
     """
-    line = json.dumps(
-        {
-            "patient": reading.patient,
-            "actor": reading.actor,
-            "organisation": reading.organisation,
-            "at": reading.at.isoformat(),
-        }
-    )
     with _lock:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(file, f"{line}\n".encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
+        _write(path, [json.dumps(_line(one)) for one in readings])
 
 
-def _take_late(path: Path) -> list[Reading]:
-    with _lock:
-        lines = path.read_text().splitlines()[:LATE_AT_ONCE]
-    found = []
-    for line in lines:
+def list_late(account: str, day: date) -> set[str]:
+    """Patients whom the account read on that day according to the file."""
+    path = late_file()
+    if not path.exists():
+        return set()
+    readings = [one for one in map(_reading, _read_lines(path)) if one is not None]
+    return {one.patient for one in readings if one.actor == account and service_day(one.at) == day}
+
+
+def _line(one: Reading) -> dict[str, str]:
+    return {
+        "patient": one.patient,
+        "actor": one.actor,
+        "organisation": one.organisation,
+        "at": one.at.isoformat(),
+        "what": one.what,
+        "channel": one.channel,
+        "role": one.role,
+        "ground": one.why.ground,
+        "reason": one.why.reason,
+        "words": one.why.words,
+    }
+
+
+def _reading(line: str) -> Reading | None:
+    """A line of the file, or None where it is torn; the first release's lines say less."""
+    try:
         row = json.loads(line)
-        at = datetime.fromisoformat(row["at"])
-        found.append(Reading(row["patient"], row["actor"], row["organisation"], at))
-    return found
+        return Reading(
+            patient=row["patient"],
+            actor=row["actor"],
+            organisation=row["organisation"],
+            at=datetime.fromisoformat(row["at"]),
+            what=row.get("what", "record"),
+            channel=row.get("channel", CONSOLE),
+            role=row.get("role", ""),
+            why=Why(row.get("ground", ""), row.get("reason", ""), row.get("words", "")),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
-def _drop(path: Path, count: int) -> None:
-    """Take the first lines out of the file, or the file away."""
+def _read_lines(path: Path) -> list[str]:
     with _lock:
-        rest = path.read_text().splitlines()[count:]
+        return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+
+def _drop(path: Path, lines: Sequence[str]) -> None:
+    """Take these lines from the head of the file; torn ones are kept beside it.
+
+    Where another reader has taken them already, nothing is taken.
+    """
+    with _lock:
+        now = path.read_text(errors="replace").splitlines() if path.exists() else []
+        if now[: len(lines)] != list(lines):
+            return
+        torn = [line for line in lines if _reading(line) is None]
+        if torn:
+            _write(path.with_suffix(".torn"), torn)
+        rest = now[len(lines) :]
         if not rest:
             path.unlink(missing_ok=True)
             return
         new = path.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text("".join(f"{line}\n" for line in rest))
+        new.unlink(missing_ok=True)
+        _write(new, rest)
         new.replace(path)
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    """Add lines to a file that its owner alone may read, synced."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        left = memoryview("".join(f"{line}\n" for line in lines).encode())
+        while left:
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -31,6 +31,7 @@ from tourniquet.flows.intake import (
     append_registration,
     find_out,
 )
+from tourniquet.flows.raise_alarm import raise_alarm
 from tourniquet.flows.receive_order import Step, receive_order
 from tourniquet.flows.receive_patient import PreparedPatient, read_patient, receive_patient
 from tourniquet.flows.receive_report import receive_report
@@ -43,7 +44,7 @@ from tourniquet.pathology.shelf import read_shelf
 from tourniquet.patients.index import read_index
 from tourniquet.patients.reading import PersonDraft
 from tourniquet.patients.rules import SentIdentifier
-from tourniquet.record.entries import AlarmRaised, MessageApplied, MessageReceived
+from tourniquet.record.entries import MessageApplied, MessageReceived
 from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.queries import EarlierMessage, list_earlier
 from tourniquet.wire.acknowledgement import AckCode, ErrorCode, ErrorDetail, acknowledge
@@ -513,11 +514,7 @@ class _Office:
         return outcome
 
     def _alarm(self, kind: str, text: str, about: int | None, act: Act) -> None:
-        self._journal.append(
-            AlarmRaised(alarm=self._ids.new(act.moment), alarm_kind=kind, text=text, about=about),
-            cause=about,
-            act=act,
-        )
+        raise_alarm(self._journal, kind, text, about=about, act=act, ids=self._ids)
 
     def _remember(
         self, letter: _Letter, position: int, code: str, reason: str, attempts: int

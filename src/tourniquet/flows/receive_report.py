@@ -13,6 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from tourniquet.flows.intake import Desk, FollowUp, Origin
+from tourniquet.flows.raise_alarm import raise_alarm
 from tourniquet.flows.receive_order import new_specimen
 from tourniquet.kernel.clock import service_day
 from tourniquet.pathology.catalogue import CriticalLimit, load_catalogue
@@ -48,7 +49,6 @@ from tourniquet.pathology.shelf import (
     read_lines,
 )
 from tourniquet.patients.rules import Known
-from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Writer
 
 _SETTLED = frozenset({"final", "amended", "corrected"})
@@ -152,16 +152,14 @@ def _other_person(
         )  # fmt: skip
         desk.shelf.put_report(origin.sender, moved)
         return
-    journal.append(
-        AlarmRaised(
-            alarm=desk.ids.new(origin.act.moment),
-            alarm_kind="report-number-of-two",
-            text="One report number of a laboratory was sent for two people. Both reports are "
-            "shown. Ask the laboratory whose result it is.",
-            about=origin.position,
-        ),
-        cause=origin.position,
+    raise_alarm(
+        journal,
+        "report-number-of-two",
+        "One report number of a laboratory was sent for two people. Both reports are "
+        "shown. Ask the laboratory whose result it is.",
+        about=origin.position,
         act=origin.act,
+        ids=desk.ids,
     )
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from tourniquet.diary.entries import NeedCollected
+from tourniquet.flows.raise_alarm import raise_alarm
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
-from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.journal import Writer
 from tourniquet.record.tables import fetch_one
 
@@ -59,15 +59,13 @@ def record_collection(
     )
     # 3. Nothing was reserved: perhaps nobody can process it.
     if not gated and status != "emergency":
-        journal.append(
-            AlarmRaised(
-                alarm=(ids or _RANDOM_IDS).new(journal.act.moment),
-                alarm_kind=UNGATED_ALARM,
-                text=f"Specimens were taken at {clinic or 'a place not named'} without a "
-                "reservation. Ask a laboratory at once whether it can process them.",
-                about=position,
-            ),
-            cause=position,
+        raise_alarm(
+            journal,
+            UNGATED_ALARM,
+            f"Specimens were taken at {clinic or 'a place not named'} without a "
+            "reservation. Ask a laboratory at once whether it can process them.",
+            about=position,
+            ids=ids,
         )
     return True
 

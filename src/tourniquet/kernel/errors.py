@@ -38,6 +38,10 @@ class NotFound(UserError):
     """There is no such thing, or none that this viewer may see. HTTP 404."""
 
 
+class LimitReached(UserError):
+    """This account has had as much as it may for now. HTTP 429."""
+
+
 class SenderError(TourniquetError):
     """The system that sent a message must act: acknowledged AR, kept for a person to look at."""
 

@@ -114,6 +114,29 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "ODS code taken as performing organisation where a message names none.",
     ),
+    Setting(
+        "TOURNIQUET_READING_CEILINGS",
+        "",
+        "How many people's records an account may read on a day before a person is alarmed, by "
+        "role or account: hospital=300,account/feed=20000. What is not named has its default.",
+    ),
+    Setting(
+        "TOURNIQUET_REASON_CEILINGS",
+        "",
+        "How many people's records an account may open on a day without a tie, each for a reason, "
+        "before a person is alarmed, written in the same way.",
+    ),
+    Setting(
+        "TOURNIQUET_EXPORT_LIMITS",
+        "",
+        "How many people's records an account may take by FHIR on a day before it is stopped, "
+        "written in the same way.",
+    ),
+    Setting(
+        "TOURNIQUET_BROKEN_GLASS_HOURS",
+        "8",
+        "For how long a reason holds that somebody without a tie gave for opening a record.",
+    ),
     Setting("TOURNIQUET_DEBUG", "", "1 shows tracebacks in the browser. Never in production."),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -36,6 +36,7 @@ from tourniquet.pathology.models import (
     SpecimenEvent,
     SpecimenRequest,
 )
+from tourniquet.record.divergence import row_named
 from tourniquet.record.registry import Entry, applies
 from tourniquet.record.tables import Row, insert_rows, put_rows, update_rows
 
@@ -349,7 +350,8 @@ def report_filed(entries: Sequence[Entry[ReportFiled]]) -> None:
     later = [_report_row(e, r) for e, r in filed if r.version > 1 and r.current]
     if later:
         put_rows(DiagnosticReport, _REPORT, later, key=("id",))
-    late = [(r.version, r.id) for _, r in filed if not r.current]
+    highest = {r.id: r.version for _, r in filed}  # of the run: a current one may follow a late one
+    late = [(highest[r.id], r.id) for _, r in filed if not r.current]
     if late:
         update_rows(DiagnosticReport, ("versions",), late, key=("id",))
     insert_rows(
@@ -566,3 +568,7 @@ def call_closed(entries: Sequence[Entry[CallClosed]]) -> None:
         ],
         key=("id",),
     )
+
+
+row_named(ServiceRequest, OrderReceived, lambda entry: [one.id for one in entry.body.requests])
+row_named(DiagnosticReport, ReportFiled, lambda entry: [one.id for one in entry.body.reports])

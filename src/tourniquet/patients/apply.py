@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from tourniquet.kernel.clock import service_day
 from tourniquet.patients.entries import (
+    AccessListed,
+    AccessSeen,
+    CanarySet,
     Demographics,
+    ExportAllowed,
+    ExportStopped,
+    FirstRecordRead,
+    GlassBroken,
     IdentifierFact,
     PatientAbsorbed,
     PatientIdentified,
@@ -15,12 +23,23 @@ from tourniquet.patients.entries import (
     PatientUpdated,
     RecordRead,
 )
-from tourniquet.patients.models import Identifier, Patient
+from tourniquet.patients.grounds import CONSOLE, FHIR
+from tourniquet.patients.models import (
+    BrokenGlass,
+    Canary,
+    ExportAllowance,
+    ExportStop,
+    Identifier,
+    Patient,
+    Reading,
+    ReadingDay,
+)
 from tourniquet.patients.rules import ACTIVE, MERGED, family_key
+from tourniquet.record.divergence import row_at_entry, row_named
 from tourniquet.record.registry import Entry, applies
 from tourniquet.record.tables import Row, insert_rows, put_rows, update_rows
 
-_PERSON = (
+PERSON = (
     "family_name",
     "given_names",
     "title",
@@ -44,7 +63,7 @@ _PERSON = (
 _IDENTIFIER = ("system", "value", "patient_id", "kind", "state", "position")
 
 
-def _person(person: Demographics, moment: datetime, position: int) -> Row:
+def person_row(person: Demographics, moment: datetime, position: int) -> Row:
     return (
         person.family_name,
         person.given_names,
@@ -93,7 +112,7 @@ def patient_registered(entries: Sequence[Entry[PatientRegistered]]) -> None:
             "why_provisional",
             "fingerprint",
             "registered_at",
-            *_PERSON,
+            *PERSON,
         ),
         [
             (
@@ -103,7 +122,7 @@ def patient_registered(entries: Sequence[Entry[PatientRegistered]]) -> None:
                 e.body.why_provisional,
                 e.body.fingerprint,
                 e.recorded_at,
-                *_person(e.body.person, e.recorded_at, e.position),
+                *person_row(e.body.person, e.recorded_at, e.position),
             )
             for e in entries
         ],
@@ -116,8 +135,8 @@ def patient_updated(entries: Sequence[Entry[PatientUpdated]]) -> None:
     """What is known of the patient is replaced."""
     update_rows(
         Patient,
-        _PERSON,
-        [(*_person(e.body.person, e.recorded_at, e.position), e.subject) for e in entries],
+        PERSON,
+        [(*person_row(e.body.person, e.recorded_at, e.position), e.subject) for e in entries],
         key=("id",),
     )
     _put_identifiers([(e.subject, e.position, e.body.identifiers) for e in entries])
@@ -158,6 +177,155 @@ def patient_absorbed(entries: Sequence[Entry[PatientAbsorbed]]) -> None:
     _put_identifiers([(e.subject, e.position, e.body.identifiers) for e in entries])
 
 
+# Who reads, and why -------------------------------------------------------------------------------
+
+_READING = (
+    "position",
+    "patient_id",
+    "account",
+    "organisation",
+    "role",
+    "at",
+    "what",
+    "channel",
+    "ground",
+    "reason",
+    "words",
+    "late_by",
+)
+
+
+def _put_readings(rows: Sequence[tuple[object, ...]]) -> None:
+    """Readings, and for the ceilings that this account read this patient on that day."""
+    insert_rows(Reading, _READING, rows)
+    days = {(row[2], service_day(_moment(row[5])), row[1]): None for row in rows}
+    names = ("account", "day", "patient_id")
+    put_rows(ReadingDay, names, list(days), key=names)
+
+
+def _moment(value: object) -> datetime:
+    assert isinstance(value, datetime)
+    return value
+
+
+@applies(FirstRecordRead)
+def first_record_read(entries: Sequence[Entry[FirstRecordRead]]) -> None:
+    """A reading of which role and ground were not written down."""
+    _put_readings(
+        [
+            (
+                e.position,
+                e.subject,
+                e.actor,
+                e.organisation,
+                "",
+                e.happened_at,
+                e.body.what,
+                FHIR if e.body.what == FHIR else CONSOLE,
+                "",
+                "",
+                "",
+                e.body.late_by,
+            )
+            for e in entries
+        ]
+    )
+
+
 @applies(RecordRead)
 def record_read(entries: Sequence[Entry[RecordRead]]) -> None:
-    """No table: who read a record is asked of the journal itself."""
+    """One reading each."""
+    _put_readings(
+        [
+            (
+                e.position,
+                e.subject,
+                e.actor,
+                e.organisation,
+                e.body.role,
+                e.happened_at,
+                e.body.what,
+                e.body.channel,
+                e.body.ground,
+                e.body.reason,
+                e.body.words,
+                e.body.late_by,
+            )
+            for e in entries
+        ]
+    )
+
+
+@applies(GlassBroken)
+def glass_broken(entries: Sequence[Entry[GlassBroken]]) -> None:
+    """One row each."""
+    insert_rows(
+        BrokenGlass,
+        ("position", "patient_id", "account", "reason", "words", "at", "until"),
+        [
+            (
+                e.position,
+                e.subject,
+                e.actor,
+                e.body.reason,
+                e.body.words,
+                e.happened_at,
+                e.body.until,
+            )
+            for e in entries
+        ],
+    )
+
+
+@applies(CanarySet)
+def canary_set(entries: Sequence[Entry[CanarySet]]) -> None:
+    """One row for each patient; the newest word stands."""
+    put_rows(
+        Canary,
+        ("patient_id", "on", "comment", "set_at", "set_by", "position"),
+        [
+            (e.subject, e.body.on, e.body.comment, e.recorded_at, e.actor, e.position)
+            for e in entries
+        ],
+        key=("patient_id",),
+    )
+
+
+@applies(ExportStopped)
+def export_stopped(entries: Sequence[Entry[ExportStopped]]) -> None:
+    """One row for each account and day."""
+    put_rows(
+        ExportStop,
+        ("account", "day", "limit", "position"),
+        [(e.body.account, e.body.day, e.body.limit, e.position) for e in entries],
+        key=("account", "day"),
+    )
+
+
+@applies(ExportAllowed)
+def export_allowed(entries: Sequence[Entry[ExportAllowed]]) -> None:
+    """One row each."""
+    insert_rows(
+        ExportAllowance,
+        ("position", "account", "until", "reason", "allowed_by", "allowed_at"),
+        [
+            (e.position, e.body.account, e.body.until, e.body.reason, e.actor, e.recorded_at)
+            for e in entries
+        ],
+    )
+
+
+@applies(AccessSeen)
+def access_seen(entries: Sequence[Entry[AccessSeen]]) -> None:
+    """No table: the record's journal shows it."""
+
+
+@applies(AccessListed)
+def access_listed(entries: Sequence[Entry[AccessListed]]) -> None:
+    """No table: it is asked of the journal itself."""
+
+
+row_named(Patient, PatientRegistered, lambda entry: (entry.subject or "",))
+row_at_entry(Reading, FirstRecordRead, RecordRead)
+row_at_entry(BrokenGlass, GlassBroken)
+row_at_entry(ExportAllowance, ExportAllowed)

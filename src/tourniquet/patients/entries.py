@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 import msgspec
@@ -84,8 +84,78 @@ class PatientAbsorbed(Body, frozen=True):
 
 
 @kind("record.read", patient=True)
-class RecordRead(Body, frozen=True):
-    """Somebody opened the subject's record. `late_by` names who noted it afterwards, if so."""
+class FirstRecordRead(Body, frozen=True):
+    """A reading as the first release wrote it: without why, as what, and from where."""
 
     what: str = "record"
     late_by: str = ""
+
+
+@kind("record.read", version=2, patient=True)
+class RecordRead(Body, frozen=True):
+    """Somebody opened the subject's record: what of it, from where, in which role, and why.
+
+    `ground`, `reason` and `channel` are words of patients.grounds; `words` is what the reader
+    wrote; `late_by` names who noted it afterwards, if so.
+    """
+
+    what: str = "record"
+    channel: str = "console"
+    role: str = ""
+    ground: str = ""
+    reason: str = ""
+    words: str = ""
+    late_by: str = ""
+
+
+@kind("glass.broken", patient=True)
+class GlassBroken(Body, frozen=True):
+    """Somebody without a tie to the subject said why they open the record; it holds for a while."""
+
+    role: str
+    reason: str
+    until: datetime
+    words: str = ""
+
+
+@kind("canary.set", patient=True)
+class CanarySet(Body, frozen=True):
+    """The subject's record is one that nobody should read, or is so no longer."""
+
+    on: bool
+    comment: str
+
+
+@kind("access.seen", patient=True)
+class AccessSeen(Body, frozen=True):
+    """Somebody looked up who opened the subject's record."""
+
+    channel: str = "console"
+
+
+@kind("access.listed", patient=False)
+class AccessListed(Body, frozen=True):
+    """Somebody looked up whom an account read, or, where none is named, who read anybody."""
+
+    account: str = ""
+    channel: str = "console"
+
+
+@kind("export.stopped", patient=False)
+class ExportStopped(Body, frozen=True):
+    """An account asked for the records of more people in a day than it may, and was refused."""
+
+    account: str
+    day: date
+    read: int
+    asked: int
+    limit: int
+
+
+@kind("export.allowed", patient=False)
+class ExportAllowed(Body, frozen=True):
+    """An administrator lifts the limit for an account, until a time and for a reason."""
+
+    account: str
+    until: datetime
+    reason: str

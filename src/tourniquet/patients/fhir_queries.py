@@ -105,6 +105,11 @@ def find_ids_by_identifier(viewer: Viewer, tokens: Sequence[Token]) -> frozenset
 def same_person(viewer: Viewer, ids: Iterable[str]) -> frozenset[str]:
     """These ids, and every id that was merged with one of them."""
     viewer.demand(Task.SEE_CLINICAL)
+    return join_merged(ids)
+
+
+def join_merged(ids: Iterable[str]) -> frozenset[str]:
+    """The same, for whoever has been asked already what they may see."""
     found = set(ids)
     edge = set(found)
     for _ in range(_MERGE_DEPTH_MOST):

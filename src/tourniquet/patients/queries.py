@@ -75,7 +75,7 @@ def search_patients(
     """
     seen = _seen(viewer, named).exclude(state=MERGED)
     if wanted.number.strip():
-        seen = seen.filter(pk__in=_holders(wanted.number))
+        seen = seen.filter(pk__in=holders_of(wanted.number))
     elif not wanted.family_name.strip():
         return []
     if wanted.family_name.strip():
@@ -92,7 +92,8 @@ def search_patients(
     return list(seen.filter(pk__gt=after).order_by("pk")[: min(limit, MOST)])
 
 
-def _holders(number: str) -> set[str]:
+def holders_of(number: str) -> set[str]:
+    """Ids of those who have this number, NHS or local, and of those they were merged into."""
     text = number.strip()
     nhs = NhsNumber.find(text)
     values = Q(system=NHS, value=nhs.digits) if nhs is not None else Q(value=text)

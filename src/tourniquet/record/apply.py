@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tourniquet.record.divergence import row_at_entry, row_named
 from tourniquet.record.entries import (
     AlarmCleared,
     AlarmRaised,
+    FirstAlarmCleared,
     MessageApplied,
     MessageReceived,
     MessageReviewed,
@@ -95,12 +97,26 @@ def alarm_raised(entries: Sequence[Entry[AlarmRaised]]) -> None:
     )
 
 
-@applies(AlarmCleared)
-def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
-    """Closes the alarm."""
+def _clear(entries: Sequence[Entry[FirstAlarmCleared]] | Sequence[Entry[AlarmCleared]]) -> None:
     update_rows(
         Alarm,
         ("cleared_at", "cleared_by"),
         [(e.body.cleared_at, e.actor, e.body.alarm) for e in entries],
         key=("id",),
     )
+
+
+@applies(FirstAlarmCleared)
+def first_alarm_cleared(entries: Sequence[Entry[FirstAlarmCleared]]) -> None:
+    """Closes the alarm."""
+    _clear(entries)
+
+
+@applies(AlarmCleared)
+def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
+    """Closes the alarm; what was done about it is asked of the journal."""
+    _clear(entries)
+
+
+row_at_entry(Message, MessageReceived, MessageApplied)
+row_named(Alarm, AlarmRaised, lambda entry: (entry.body.alarm,))

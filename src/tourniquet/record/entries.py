@@ -56,8 +56,17 @@ class AlarmRaised(Body, frozen=True):
 
 
 @kind("alarm.cleared", patient=False)
-class AlarmCleared(Body, frozen=True):
-    """A person has dealt with an alarm."""
+class FirstAlarmCleared(Body, frozen=True):
+    """A person has dealt with an alarm, as the first release wrote it: without what was done."""
 
     alarm: str
     cleared_at: datetime
+
+
+@kind("alarm.cleared", version=2, patient=False)
+class AlarmCleared(Body, frozen=True):
+    """A person has dealt with an alarm, and says how."""
+
+    alarm: str
+    cleared_at: datetime
+    note: str

@@ -41,9 +41,16 @@ class EntryHead:
     organisation: str
 
 
-def list_heads_about(subjects: set[str], *, limit: int = 50) -> list[EntryHead]:
-    """Entries about one person, who may have had several ids, newest first, without bodies."""
+def list_heads_about(
+    subjects: set[str], *, limit: int = 50, without: tuple[str, ...] = ()
+) -> list[EntryHead]:
+    """Entries about one person, who may have had several ids, newest first, without bodies.
+
+    `without`: kinds that this viewer is not to know of.
+    """
     rows = JournalEntry.objects.filter(subject__in=subjects).order_by("-position")
+    if without:
+        rows = rows.exclude(kind__in=without)
     return [
         EntryHead(*row)
         for row in rows.values_list("position", "kind", "recorded_at", "actor", "organisation")[
@@ -116,10 +123,25 @@ def count_refused_messages() -> int:
     return Message.objects.filter(code__in=("AR", "AE"), reviewed_by="").count()
 
 
-def list_open_alarms(*, limit: int = 50) -> list[Alarm]:
-    """Alarms that nobody has dealt with, newest first."""
-    found = Alarm.objects.filter(cleared_at__isnull=True)
-    return list(found.order_by("-raised_at", "-id")[: min(limit, MOST)])
+def list_open_alarms(
+    *, limit: int = 50, offset: int = 0, without: tuple[str, ...] = ()
+) -> list[Alarm]:
+    """Alarms that nobody has dealt with, newest first; `without`: kinds not for this viewer."""
+    found = Alarm.objects.filter(cleared_at__isnull=True).exclude(kind__in=without)
+    return list(found.order_by("-raised_at", "-id")[offset : offset + min(limit, MOST)])
+
+
+def count_open_alarms(*, without: tuple[str, ...] = ()) -> int:
+    """How many alarms wait for a person."""
+    return Alarm.objects.filter(cleared_at__isnull=True).exclude(kind__in=without).count()
+
+
+def get_alarm(alarm_id: str) -> Alarm:
+    """One alarm. Raises: NotFound."""
+    found = Alarm.objects.filter(pk=alarm_id).first()
+    if found is None:
+        raise NotFound("There is no such alarm.")
+    return found
 
 
 @dataclass(frozen=True)

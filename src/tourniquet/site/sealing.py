@@ -15,8 +15,13 @@ import sys
 import threading
 from pathlib import Path
 
-from tourniquet.edge.log import log_event
+from django.db import connection
+
+from tourniquet.edge.log import log_event, log_fault
+from tourniquet.flows.note_sealer import note_sealer_ended
 from tourniquet.kernel import settings
+from tourniquet.kernel.errors import TourniquetError
+from tourniquet.record.home import clock
 
 EVERY_SECONDS = 0.5
 HURRY_SECONDS = 0.05  # where senders wait for the replica, which waits for the sealer
@@ -56,9 +61,18 @@ class SealerProcess:
                 return
             log_event("sealer.ended", status=status, log="logs/sealer.log")
             if status > 0:
+                self._raise_alarm()
                 return
             if self._stop.wait(LOOK_SECONDS):
                 return
+
+    def _raise_alarm(self) -> None:
+        try:
+            note_sealer_ended(now=clock().now())
+        except TourniquetError as error:
+            log_fault("sealer.no_alarm", error)
+        finally:
+            connection.close()
 
     def _wait(self) -> int | None:
         """How the process ended; None where it is to be stopped."""

@@ -1,7 +1,7 @@
 """One process that serves: console, public pages and FHIR over HTTP, and HL7 v2 over MLLP.
 
 Steps of `serve`:
-1. Open both ports.
+1. Read the settings that readings are judged by, so that a bad one is known now; open both ports.
 2. Say that it is ready, once, when both answer.
 3. Until a signal: serve; the background worker runs the daily work of a real home, the sealer
    seals beside.
@@ -32,8 +32,18 @@ from tourniquet.edge.log import log_event
 from tourniquet.edge.mllp import Limits, Listener, tls_from_settings
 from tourniquet.edge.vault_files import stop_waiting
 from tourniquet.edge.worker import Worker
+from tourniquet.flows.break_glass import hours_held
 from tourniquet.flows.receive_messages import receive_group
+from tourniquet.kernel import settings
 from tourniquet.kernel.errors import OperatorError
+from tourniquet.patients.ceilings import (
+    CEILINGS,
+    LIMITS,
+    REASONS,
+    read_ceilings,
+    read_limits,
+    read_reasons,
+)
 from tourniquet.record.checkpoints import Checkpointer
 from tourniquet.record.home import clock
 from tourniquet.site.memory import settle_memory
@@ -124,7 +134,11 @@ async def serve(
 
     Raises: OperatorError when a port or a certificate cannot be had.
     """
-    # 1. Open both ports.
+    # 1. Read what readings are judged by, so that a bad setting is known now; open both ports.
+    read_ceilings(settings.read(CEILINGS))
+    read_reasons(settings.read(REASONS))
+    read_limits(settings.read(LIMITS))
+    hours_held()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,7 +8,7 @@ Invariants:
 from __future__ import annotations
 
 from datetime import date
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 HOME = "/"
 SIGN_IN = "/sign-in/"
@@ -29,8 +29,12 @@ WORKLIST_REFUSED = "/worklists/refused/"
 WORKLIST_CRITICAL = "/worklists/critical/"
 WORKLIST_URGENT = "/worklists/urgent/"
 WORKLIST_WAITING = "/worklists/waiting/"
+WORKLIST_ALARMS = "/worklists/alarms/"
 WORKLIST_UNDELIVERED = "/worklists/undelivered/"
 DIARY = "/diary/"
+ACCESS = "/access/"
+ACCESS_CANARIES = "/access/canaries/"
+BREAK_GLASS = "/patients/break-glass/"
 STATUS = "/status/"
 
 
@@ -52,6 +56,32 @@ def plan_acknowledge(plan_id: str) -> str:
 def patient(patient_id: str) -> str:
     """A patient's record."""
     return f"/patients/{patient_id}/"
+
+
+def break_glass(patient_id: str, *, entry_position: int = 0) -> str:
+    """Where somebody without a tie says why they open a record, or one entry about it."""
+    path = f"/patients/{patient_id}/break-glass/"
+    return with_query(path, entry=entry_position or "")
+
+
+def access_to(patient_id: str) -> str:
+    """Who opened a patient's record."""
+    return f"/access/patients/{patient_id}/"
+
+
+def access_by(account: str) -> str:
+    """Whose records an account opened."""
+    return f"/access/accounts/{quote(account, safe='')}/"
+
+
+def canary_off(patient_id: str) -> str:
+    """Where a canary is taken off the list."""
+    return f"/access/canaries/{patient_id}/off/"
+
+
+def alarm(alarm_id: str) -> str:
+    """One alarm."""
+    return f"/worklists/alarms/{alarm_id}/"
 
 
 def provisional(patient_id: str) -> str:

@@ -6,6 +6,9 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 from django.urls.converters import StringConverter
 
 from tourniquet.web.views import (
+    access,
+    alarms,
+    break_glass,
     desk,
     diary,
     entries,
@@ -33,7 +36,14 @@ class PositionConverter(StringConverter):
         return int(value)
 
 
+class AccountConverter(StringConverter):
+    """The name of an account."""
+
+    regex = r"[A-Za-z0-9._@\-]{1,150}"
+
+
 register_converter(IdConverter, "id")
+register_converter(AccountConverter, "account")
 register_converter(PositionConverter, "position")
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -64,6 +74,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("worklists/provisional/<id:patient_id>/", desk.identify),
     path("worklists/refused/", desk.refused),
     path("worklists/refused/<position:position>/", desk.message),
+    path("worklists/alarms/", alarms.show),
+    path("worklists/alarms/<id:alarm_id>/", alarms.alarm),
+    path("access/", access.front),
+    path("access/patients/<id:patient_id>/", access.patient),
+    path("access/accounts/<account:account>/", access.account),
+    path("access/canaries/", access.canaries),
+    path("access/canaries/<id:patient_id>/off/", access.canary_off),
     path("patients/", patients.search),
+    path("patients/break-glass/", break_glass.find),
+    path("patients/<id:patient_id>/break-glass/", break_glass.show),
     path("patients/<id:patient_id>/", patients.record),
 ]

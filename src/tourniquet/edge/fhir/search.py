@@ -30,7 +30,7 @@ Parameters: TypeAlias = list[tuple[str, str]]
 
 COUNT_DEFAULT = 50
 COUNT_MOST = 500
-_OF_THE_RESULT = ("_count", "_format", "_pretty", "_total", CURSOR)
+OF_THE_RESULT = ("_count", "_format", "_pretty", "_total", CURSOR)
 
 PARAMETERS: dict[str, dict[str, str]] = {
     "Patient": {
@@ -128,15 +128,15 @@ def search(viewer: Viewer, kind: str, given: Parameters, *, base: str, strict: b
     """
     # 1. Sort.
     names = [name for name, _ in given]
-    unknown = sorted({n for n in names if n not in _OF_THE_RESULT and not is_understood(kind, n)})
+    unknown = sorted({n for n in names if n not in OF_THE_RESULT and not is_understood(kind, n)})
     if unknown and strict:
         raise UserError(
             "These parameters are not understood: " + ", ".join(unknown) + ".",
             remedy="See /fhir/metadata, or search without Prefer: handling=strict.",
         )
-    asked = [(n, v) for n, v in given if n not in _OF_THE_RESULT and n not in unknown]
-    result = {name: value for name, value in given if name in _OF_THE_RESULT}
-    count = _count(result.get("_count", ""))
+    asked = [(n, v) for n, v in given if n not in OF_THE_RESULT and n not in unknown]
+    result = {name: value for name, value in given if name in OF_THE_RESULT}
+    count = read_count(result.get("_count", ""))
     # 2. to 4.
     page = _PAGES[kind](viewer, asked, result.get(CURSOR, ""), count)
     used = [(n, v) for n, v in given if n not in unknown and n != "_format"]
@@ -164,7 +164,8 @@ class _Page:
     following: str
 
 
-def _count(text: str) -> int:
+def read_count(text: str) -> int:
+    """How many a page has. Raises: UserError where it is no number."""
     if not text:
         return COUNT_DEFAULT
     if not (text.isascii() and text.isdigit()) or len(text) > 9:

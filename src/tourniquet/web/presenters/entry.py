@@ -44,3 +44,4 @@ class EntryPage:
     previous_href: str = ""
     next_href: str = ""
     withheld: bool = False
+    break_glass_href: str = ""

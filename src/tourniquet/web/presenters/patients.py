@@ -59,6 +59,7 @@ class SearchPage:
     searched: bool = False
     rows: tuple[SearchRow, ...] = ()
     more: bool = False
+    may_break_glass: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,4 +268,5 @@ class PatientPage:
     appointments: tuple[AppointmentRow, ...] = ()
     notices: tuple[NoticeRow, ...] = ()
     journal: tuple[JournalRow, ...] = ()
+    access_href: str = ""
     limited_to: int = 0

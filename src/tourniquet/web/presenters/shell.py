@@ -15,6 +15,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("worklists", "Worklists", addresses.WORKLISTS),
     ("diary", "Diary", addresses.DIARY),
 )
+ACCESS_SECTION = ("access", "Access", addresses.ACCESS)
 ROLE_WORDS = {
     "practice": "Practice",
     "clinic": "Clinic",
@@ -88,6 +89,7 @@ class SignedIn:
     name: str
     role: str
     organisation: str = ""
+    sees_access: bool = False
 
     @property
     def role_words(self) -> str:
@@ -152,7 +154,9 @@ class Shell:
         """The navigation; none for somebody who has not signed in."""
         if self.signed_in is None:
             return ()
-        return tuple(NavItem(label, href, key == self.section) for key, label, href in SECTIONS)
+        extra = (ACCESS_SECTION,) if self.signed_in.sees_access else ()
+        sections = (*SECTIONS, *extra)
+        return tuple(NavItem(label, href, key == self.section) for key, label, href in sections)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ TABS: tuple[tuple[str, str, str], ...] = (
     ("undelivered", "Notices not delivered", addresses.WORKLIST_UNDELIVERED),
     ("provisional", "Unknown people", addresses.WORKLIST_PROVISIONAL),
     ("refused", "Messages refused", addresses.WORKLIST_REFUSED),
+    ("alarms", "Alarms", addresses.WORKLIST_ALARMS),
 )
 CALL_OUTCOMES = (
     Choice("read_back", "Given, and the figure read back"),

@@ -15,6 +15,7 @@ from tourniquet.flows.review_message import process_again, review_message
 from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
 from tourniquet.pathology.page_queries import Held, count_held
 from tourniquet.pathology.queries import named_patients
+from tourniquet.patients.grounds import WORKLIST, Why
 from tourniquet.patients.models import Identifier, Patient
 from tourniquet.patients.page_queries import count_alike, list_numbers
 from tourniquet.patients.queries import (
@@ -176,7 +177,7 @@ def _try(act: Callable[[], None], faults: Faults, *, field: str) -> None:
 
 def _note_reading(patient_id: str, viewer: Viewer, what: str) -> None:
     try:
-        read_record(patient_id, viewer=viewer, now=clock().now(), what=what)
+        read_record(patient_id, viewer=viewer, why=Why(WORKLIST), now=clock().now(), what=what)
     except OSError as error:
         note_fault(error)
 

@@ -3,20 +3,23 @@
 Invariants:
 - The body of an entry about a patient, and a message's bytes, are shown only to who may see
   clinical records, and of these only to who may see that patient.
-- Looking into the body of a patient's entry is journalled like opening the record.
+- Looking into the body of a patient's entry is journalled like opening the record, and asks for a
+  reason where that does.
+- What is about somebody's reading is shown to those who watch over it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 
-from tourniquet.diary.page_queries import named_patients as named_in_diary
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.flows.read_record import read_record
 from tourniquet.kernel.errors import NotFound
-from tourniquet.pathology.queries import named_patients
 from tourniquet.patients.page_queries import list_people
-from tourniquet.patients.queries import get_patient
+from tourniquet.record.entries import AlarmRaised
 from tourniquet.record.home import clock
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.queries import (
@@ -27,51 +30,69 @@ from tourniquet.record.queries import (
     list_cause_heads,
     list_consequence_heads,
 )
+from tourniquet.record.registry import get_kind
 from tourniquet.web import addresses
 from tourniquet.web.access import page
 from tourniquet.web.errors import note_fault
 from tourniquet.web.presenters.entry import EntryLink, EntryPage
 from tourniquet.web.presenters.people import PatientLink
 from tourniquet.web.views.bodies import body_words
-from tourniquet.web.views.kinds import kind_words
+from tourniquet.web.views.kinds import hidden_alarms, hidden_kinds, kind_words
+from tourniquet.web.views.opening import Opening, open_patient
 from tourniquet.web.views.people import Names, link
 from tourniquet.web.views.rendering import render
 
 EFFECTS_SHOWN = 20
 CAUSES_SHOWN = 10
 _MAY_NAME_PATIENTS = ("message.received",)
+_ABOUT_ACCESS = ("access.listed", "export.stopped", "export.allowed")
 
 
 @page(Task.READ_JOURNAL)
 def show(http_request: HttpRequest, viewer: Viewer, position: int) -> HttpResponse:
     """Header, body, causes and effects, proof."""
     entry = get_entry(position)
-    may_see = _may_see(viewer, entry)
-    if may_see and entry.subject is not None and entry.body is not None:
+    now = clock().now()
+    opening = _open(viewer, entry, now)
+    may_see = opening.why is not None if opening else _may_see(viewer, entry)
+    if opening and opening.why and entry.subject is not None and entry.body is not None:
         try:
-            read_record(entry.subject, viewer=viewer, now=clock().now(), what=f"entry {position}")
+            read_record(
+                entry.subject, viewer=viewer, why=opening.why, now=now, what=f"entry {position}"
+            )
         except OSError as error:
             note_fault(error)
-    return render(
-        http_request,
-        "entry.html",
-        _describe(viewer, entry, may_see=may_see),
-        title=f"Entry {position:,}",
-    )
+    built = _describe(viewer, entry, may_see=may_see)
+    if opening and opening.why is None:
+        ask = addresses.break_glass(opening.patient.id, entry_position=position)
+        built = replace(built, break_glass_href=ask)
+    return render(http_request, "entry.html", built, title=f"Entry {position:,}")
+
+
+def _open(viewer: Viewer, entry: JournalEntry, now: datetime) -> Opening | None:
+    """How the patient's record that the entry belongs to is opened; None where it is not."""
+    if entry.subject is None or not viewer.may(Task.SEE_CLINICAL):
+        return None
+    if entry.kind in hidden_kinds(viewer):
+        return None
+    try:
+        return open_patient(entry.subject, viewer=viewer, now=now)
+    except NotFound:
+        return None
 
 
 def _may_see(viewer: Viewer, entry: JournalEntry) -> bool:
-    if entry.subject is None:
-        hides = entry.kind in _MAY_NAME_PATIENTS
-        return not hides or (viewer.may(Task.SEE_CLINICAL) and not viewer.organisation)
-    if not viewer.may(Task.SEE_CLINICAL):
+    """Whether an entry that opens no record may be read."""
+    if entry.subject is not None:
         return False
-    try:
-        get_patient(
-            entry.subject, viewer=viewer, named=named_patients(viewer) | named_in_diary(viewer)
-        )
-    except NotFound:
-        return False
+    if entry.kind in _MAY_NAME_PATIENTS:
+        return viewer.may(Task.SEE_CLINICAL) and not viewer.organisation
+    if entry.kind in _ABOUT_ACCESS:
+        return viewer.may(Task.SEE_ACCESS)
+    if entry.kind == "alarm.raised" and entry.body is not None:
+        found = get_kind(entry.kind, entry.kind_version).decoder.decode(bytes(entry.body))
+        assert isinstance(found, AlarmRaised), "the kind says what the body is"
+        return found.alarm_kind not in hidden_alarms(viewer)
     return True
 
 

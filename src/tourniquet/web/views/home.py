@@ -36,6 +36,7 @@ from tourniquet.web.presenters.home import (
 )
 from tourniquet.web.presenters.plan import STATES
 from tourniquet.web.views.capacity import discipline_words
+from tourniquet.web.views.kinds import hidden_alarms
 from tourniquet.web.views.rendering import render
 
 LATELY_ROWS = 10
@@ -131,11 +132,9 @@ def _lately(latest: Incident | None, viewer: Viewer) -> tuple[Happening, ...]:
             alarm.raised_at,
             f"Alarm: {alarm.text}",
             "Tourniquet",
-            addresses.entry(alarm.about_position)
-            if may_read and alarm.about_position
-            else addresses.WORKLISTS,
+            addresses.alarm(alarm.id),
         )
-        for alarm in list_open_alarms(limit=LATELY_ROWS)
+        for alarm in list_open_alarms(limit=LATELY_ROWS, without=hidden_alarms(viewer))
     ]
     if latest is not None:
         found += [

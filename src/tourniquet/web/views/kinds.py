@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tourniquet.directory.roles import Task, Viewer
+from tourniquet.flows.watch_readings import ACCESS_ALARMS
+
 KIND_WORDS = {
     "patient.registered": "Registered",
     "patient.updated": "Details changed",
@@ -9,6 +12,12 @@ KIND_WORDS = {
     "patient.merged": "Merged into another record",
     "patient.absorbed": "Another record was merged into this one",
     "record.read": "Record opened",
+    "glass.broken": "Reason given for opening the record",
+    "canary.set": "Record that nobody should read",
+    "access.seen": "Looked up who opened the record",
+    "access.listed": "Looked up who opened records",
+    "export.stopped": "Bulk export stopped",
+    "export.allowed": "Limit on export lifted",
     "order.received": "Tests asked for",
     "order.changed": "Request changed",
     "specimen.moved": "Sample moved",
@@ -67,6 +76,22 @@ KIND_WORDS = {
     "line.acknowledged": "Urgent test taken on by a clinician",
     "line.skipped": "Left out of the plan",
 }
+
+
+_OF_GUARDS = ("canary.set",)
+
+
+def hidden_kinds(viewer: Viewer) -> tuple[str, ...]:
+    """Kinds of entries that a viewer is not to find beside a patient's others.
+
+    A record that nobody should read is a trap: who falls into it must not see it.
+    """
+    return () if viewer.may(Task.GUARD_ACCESS) else _OF_GUARDS
+
+
+def hidden_alarms(viewer: Viewer) -> tuple[str, ...]:
+    """Kinds of alarms that a viewer is not to see: those about somebody's reading."""
+    return () if viewer.may(Task.SEE_ACCESS) else ACCESS_ALARMS
 
 
 def kind_words(kind: str) -> str:

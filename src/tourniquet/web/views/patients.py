@@ -4,7 +4,8 @@ Invariants:
 - A record is journalled as read before it is shown (flows.read_record); where neither the journal
   nor the file beside it can be written, it is shown all the same and the fault is logged: care is
   not refused.
-- A viewer of an organisation sees its own patients; anybody else's is "not found".
+- A viewer of an organisation sees its own patients. Who has no tie to the patient is asked why
+  first, where the role may open records for a reason (web.views.opening); else "not found".
 - The record asks the database a fixed number of questions.
 """
 
@@ -38,10 +39,10 @@ from tourniquet.pathology.queries import (
     list_specimens,
     named_patients,
 )
-from tourniquet.patients.fhir_queries import same_person
+from tourniquet.patients.grounds import Why
 from tourniquet.patients.models import Identifier, Patient
 from tourniquet.patients.page_queries import list_numbers
-from tourniquet.patients.queries import Wanted, get_patient, list_identifiers, search_patients
+from tourniquet.patients.queries import Wanted, list_identifiers, search_patients
 from tourniquet.patients.rules import family_key
 from tourniquet.record.home import clock
 from tourniquet.record.queries import EntryHead, list_heads_about
@@ -58,7 +59,8 @@ from tourniquet.web.presenters.patients import (
 )
 from tourniquet.web.presenters.people import PersonName
 from tourniquet.web.presenters.shell import BLANK_FORM, Crumb, FieldError, Form
-from tourniquet.web.views.kinds import kind_words
+from tourniquet.web.views.kinds import hidden_kinds, kind_words
+from tourniquet.web.views.opening import Opening, open_patient
 from tourniquet.web.views.patient_diary import (
     describe_appointments,
     describe_next,
@@ -98,7 +100,13 @@ def search(http_request: HttpRequest, viewer: Viewer) -> HttpResponse:
     rows = _rows(viewer, found[:FOUND_MOST])
     return _search_page(
         http_request,
-        SearchPage(Form(values), searched=True, rows=rows, more=len(found) > FOUND_MOST),
+        SearchPage(
+            Form(values),
+            searched=True,
+            rows=rows,
+            more=len(found) > FOUND_MOST,
+            may_break_glass=bool(viewer.organisation) and viewer.may(Task.BREAK_GLASS),
+        ),
     )
 
 
@@ -140,15 +148,25 @@ def _rows(viewer: Viewer, found: list[Patient]) -> tuple[SearchRow, ...]:
 @page(Task.SEE_CLINICAL)
 def record(http_request: HttpRequest, viewer: Viewer, patient_id: str) -> HttpResponse:
     """One patient's record."""
-    named = named_patients(viewer) | named_in_diary(viewer)
-    patient = get_patient(patient_id, viewer=viewer, named=named)
+    opening = open_patient(patient_id, viewer=viewer, now=clock().now())
+    patient = opening.patient
+    if opening.why is None:
+        return see_other(addresses.break_glass(patient.id))
     if patient.id != patient_id:
         return see_other(addresses.patient(patient.id))
+    return show_record(http_request, viewer, opening, opening.why)
+
+
+def show_record(
+    http_request: HttpRequest, viewer: Viewer, opening: Opening, why: Why
+) -> HttpResponse:
+    """The record, noted as read before it is answered."""
+    patient = opening.patient
     try:
-        read_record(patient.id, viewer=viewer, now=clock().now())
+        read_record(patient.id, viewer=viewer, why=why, now=clock().now())
     except OSError as error:
         note_fault(error)
-    found = _gather(viewer, patient)
+    found = _gather(opening, hidden_kinds(viewer))
     name = PersonName(patient.family_name, patient.given_names, patient.title)
     return render(
         http_request,
@@ -177,8 +195,8 @@ class _Found:
     organisations: dict[str, Organisation]
 
 
-def _gather(viewer: Viewer, patient: Patient) -> _Found:
-    ids = same_person(viewer, {patient.id})
+def _gather(opening: Opening, hidden: tuple[str, ...]) -> _Found:
+    patient, ids, viewer = opening.patient, opening.ids, opening.eyes
     visits = list_visits_of(viewer, ids, limit=ROWS_MOST)
     reports = list_reports(patient.id, viewer=viewer, limit=REPORTS_MOST + 1)
     specimens = list_specimens(patient.id, viewer=viewer, limit=ROWS_MOST)
@@ -193,7 +211,7 @@ def _gather(viewer: Viewer, patient: Patient) -> _Found:
         tests=list_tests_of_specimens(viewer, [path.specimen.id for path in specimens]),
         requests=requests,
         notices=list_notices_of(viewer, ids, limit=ROWS_MOST),
-        heads=list_heads_about(set(ids), limit=ROWS_MOST),
+        heads=list_heads_about(set(ids), limit=ROWS_MOST, without=hidden),
         organisations={},
     )
     return replace(found, organisations=_organisations(found))
@@ -241,6 +259,7 @@ def _describe(found: _Found, viewer: Viewer, name: PersonName) -> PatientPage:
             )
             for head in found.heads
         ),
+        access_href=addresses.access_to(found.patient.id) if viewer.may(Task.SEE_ACCESS) else "",
         limited_to=REPORTS_MOST if len(found.reports) > REPORTS_MOST else 0,
     )
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render as django_render
 
 from tourniquet.directory.queries import names_of
-from tourniquet.directory.roles import Viewer
+from tourniquet.directory.roles import Task, Viewer
 from tourniquet.incident.queries import find_running
 from tourniquet.record.home import clock, exercise_name
 from tourniquet.record.witness import METER
@@ -64,7 +64,12 @@ def render(
 
 def _signed_in(viewer: Viewer) -> SignedIn:
     code = viewer.organisation
-    return SignedIn(viewer.account, viewer.role.value, names_of({code}).get(code, code))
+    return SignedIn(
+        viewer.account,
+        viewer.role.value,
+        names_of({code}).get(code, code),
+        sees_access=viewer.may(Task.SEE_ACCESS),
+    )
 
 
 def _incident_mark() -> IncidentMark | None:

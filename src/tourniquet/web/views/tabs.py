@@ -10,13 +10,17 @@ from tourniquet.notices.page_queries import count_undelivered
 from tourniquet.pathology.queries import count_open_calls, named_patients
 from tourniquet.patients.queries import count_provisional
 from tourniquet.record.home import clock
-from tourniquet.record.queries import count_refused_messages
+from tourniquet.record.queries import count_open_alarms, count_refused_messages
 from tourniquet.web.presenters.worklists import Tabs
+from tourniquet.web.views.kinds import hidden_alarms
 
 
 def count_tabs(viewer: Viewer, current: str) -> Tabs:
-    """Every list with its count; a viewer without clinical rights has the refused messages only."""
-    counts = {"refused": count_refused_messages()}
+    """Every list with its count; a viewer without clinical rights has those without patients."""
+    counts = {
+        "refused": count_refused_messages(),
+        "alarms": count_open_alarms(without=hidden_alarms(viewer)),
+    }
     if viewer.may(Task.SEE_CLINICAL):
         now = clock().now()
         named = named_patients(viewer) | named_in_diary(viewer)
