@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record.remote import RANGE_BYTES_MOST, TRIES, Remote, RemoteRing, RemoteVault
@@ -31,7 +38,7 @@ class Simulated:
 
 
 @contextmanager
-def simulated(*answers: Any) -> Iterator[Simulated]:
+def simulated(*answers: Any, certificate: Path | None = None) -> Iterator[Simulated]:
     """Each answer: status, headers, content; or a function of the handler. The last one repeats."""
     state = Simulated(list(answers))
 
@@ -59,6 +66,10 @@ def simulated(*answers: Any) -> Iterator[Simulated]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     state.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -228,6 +239,55 @@ def test_addresses_that_are_refused(url: str) -> None:
 def test_tokens_that_are_refused(token: str) -> None:
     with pytest.raises(OperatorError, match="no token"):
         Remote("https://127.0.0.1/", token)
+
+
+def certificate_for(name: str, file: Path) -> Path:
+    """A certificate that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+def test_the_servers_name_and_certificate_are_checked(tmp_path: Path) -> None:
+    right = certificate_for("localhost", tmp_path / "right.pem")
+    other = certificate_for("other.example", tmp_path / "other.pem")
+    with simulated((200, {}, CONTENT), certificate=right) as server:
+        url = f"https://localhost:{server.port}"
+        trusting = RemoteVault(Remote(url, "secret", ca=right))
+        assert trusting.read("checkpoint", bytes_most=99_999) == CONTENT
+        for ca in (None, other):
+            with pytest.raises(OperatorError, match="certificate is not one that is trusted"):
+                RemoteVault(Remote(url, "secret", ca=ca)).size("checkpoint")
+        assert len(server.seen) == 1  # the token went to nobody else
+    with simulated((200, {}, CONTENT), certificate=other) as server:
+        wrong = RemoteVault(Remote(f"https://localhost:{server.port}", "secret", ca=other))
+        with pytest.raises(OperatorError, match="certificate is not one that is trusted"):
+            wrong.size("checkpoint")
+        assert server.seen == []
+    with pytest.raises(OperatorError, match="can't be read"):
+        Remote("https://localhost/", "secret", ca=tmp_path / "none.pem")
 
 
 def page(number: int = 3, *, id_: str = "MDEyMzQ1Njc4OWFiY2RlZg==", wrapped: str = '"AAAA"') -> Any:
