@@ -14,6 +14,7 @@ The form: docs/reference/vault.md. A SQLite file, because keys are looked up by 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import sqlite3
@@ -274,7 +275,7 @@ class RingCopy:
     def pull(self) -> int:
         """Copy the rows that are new; how many.
 
-        Raises: IntegrityError when the source changed or lost one that was copied.
+        Raises: ChangedKey when the source changed or lost one that was copied.
         """
         with _errors():
             last = self._database.execute("SELECT max(number) FROM key").fetchone()[0] or 0
@@ -319,12 +320,30 @@ class RingCopy:
             erased = row is not None and row.wrapped is None
             same = row is not None and (row.wrapped == wrapped or wrapped is None or erased)
             if row is None or (row.number, row.id) != (number, key_id) or not same:
-                raise IntegrityError(
-                    "The source's ring has another key, or none, where one was copied.",
-                    where=f"key {number}",
-                    remedy="Nothing was changed here. Find out who changed the ring.",
-                )
+                raise ChangedKey(number, (key_id, wrapped), row)
         self._compared += len(ours)
+
+
+class ChangedKey(IntegrityError):
+    """The source's ring has another key, or none, where one was copied.
+
+    `evidence` tells the two apart by hashes: a wrapped key is kept in its own place alone.
+    """
+
+    def __init__(
+        self, number: int, ours: tuple[bytes, bytes | None], theirs: WrappedKey | None
+    ) -> None:
+        super().__init__(
+            f"The source's ring has another key, or none, where key {number} was copied",
+            where=f"key {number}",
+        )
+        rows = {"ours": ours, "theirs": (theirs.id, theirs.wrapped) if theirs else None}
+        lines = [f"key {number}\n"]
+        for name, row in rows.items():
+            wrapped = row[1] if row else None
+            digest = hashlib.sha256(wrapped).hexdigest() if wrapped else "none"
+            lines.append(f"{name}: id {row[0].hex() if row else 'none'}, SHA-256 {digest}\n")
+        self.evidence = "".join(lines).encode()
 
 
 @dataclass(frozen=True)
@@ -359,6 +378,10 @@ class RingFile:
                 (after, most),
             ).fetchall()
         return [WrappedKey(*row) for row in found]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
 
 
 def _begin_part(target: Path) -> Path:

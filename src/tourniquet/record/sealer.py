@@ -35,7 +35,7 @@ from tourniquet.record.journal import COLUMNS
 from tourniquet.record.keys import Keys, begin_keys, have_keys, open_keys
 from tourniquet.record.log import CHECKPOINT, read_last, read_tile
 from tourniquet.record.models import JournalEntry
-from tourniquet.record.notes import Checkpoint, parse_verifier_key
+from tourniquet.record.notes import Checkpoint, VerifierKey, parse_verifier_key
 from tourniquet.record.registry import list_kinds
 from tourniquet.record.ring import NamedKey, Reached
 from tourniquet.record.tables import fetch_all
@@ -97,10 +97,17 @@ def find_sealed() -> Checkpoint | None:
 
     Raises: IntegrityError when the checkpoint is not one that the key beside the vault signed.
     """
-    if not (vault_folder() / CHECKPOINT).exists() or not _pinned().exists():
+    key = find_log_key()
+    if key is None or not (vault_folder() / CHECKPOINT).exists():
         return None
-    key = parse_verifier_key(_pinned().read_text(encoding="utf-8"))
     return read_last(Disk(LocalFiles(vault_folder())), key)
+
+
+def find_log_key() -> VerifierKey | None:
+    """The key of this home's log, as it was kept when the vault was begun; None before that."""
+    if not _pinned().exists():
+        return None
+    return parse_verifier_key(_pinned().read_text(encoding="utf-8"))
 
 
 def _pinned() -> Path:

@@ -27,8 +27,10 @@ from typing import IO
 import uvicorn
 from django.db import connection
 
+from tourniquet.edge.acknowledging import read_board, wait_seconds_from_settings
 from tourniquet.edge.log import log_event
 from tourniquet.edge.mllp import Limits, Listener, tls_from_settings
+from tourniquet.edge.vault_files import stop_waiting
 from tourniquet.edge.worker import Worker
 from tourniquet.flows.break_glass import hours_held
 from tourniquet.flows.receive_messages import receive_group
@@ -141,8 +143,15 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    wait_seconds = wait_seconds_from_settings()
+    await asyncio.to_thread(_read_board)
     http_socket = _open_http(addresses.host, addresses.port)
-    listener = Listener(receive_group, now=lambda: clock().now(), limits=Limits.from_settings())
+    listener = Listener(
+        receive_group,
+        now=lambda: clock().now(),
+        limits=Limits.from_settings(),
+        replica_wait_seconds=wait_seconds,
+    )
     mllp_port = await listener.start(addresses.host, addresses.mllp_port, tls_from_settings())
     http = _Http(_http_config(application))
     http_task = loop.create_task(http.serve(sockets=[http_socket]))
@@ -156,13 +165,14 @@ async def serve(
     if daily_work:
         worker.start()
     checkpointer = _start_checkpointer()
-    sealer = sealer_beside()
+    sealer = sealer_beside(hurries=wait_seconds is not None)
     if sealer is not None:
         sealer.start()
     stopped = loop.create_task(stop.wait())
     await asyncio.wait([http_task, stopped], return_when=asyncio.FIRST_COMPLETED)
     # 4. Stop.
     log_event("serve.stopping")
+    stop_waiting()
     http.should_exit = True
     worker.stop()
     await asyncio.gather(listener.stop(), http_task)
@@ -172,6 +182,14 @@ async def serve(
     if checkpointer is not None:
         checkpointer.stop()
     log_event("serve.stopped")
+
+
+def _read_board() -> None:
+    """In a thread of its own, because it asks the database."""
+    try:
+        read_board()
+    finally:
+        connection.close()
 
 
 def _start_checkpointer() -> Checkpointer | None:
