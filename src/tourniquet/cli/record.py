@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tourniquet.cli import output, record_restore, record_seal, record_verify
+from tourniquet.cli import output, record_history, record_restore, record_seal, record_verify
 from tourniquet.kernel.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def command() -> None:
 command.add_command(record_seal.command)
 command.add_command(record_verify.command)
 command.add_command(record_restore.command)
+command.add_command(record_history.command)
+command.add_command(record_history.account)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))

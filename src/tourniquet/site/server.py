@@ -81,7 +81,7 @@ def _lock(file: IO[str], home: Path) -> None:
         ) from error
 
 
-class _Http(uvicorn.Server):
+class Http(uvicorn.Server):
     """uvicorn without its own signals, telling when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -99,7 +99,8 @@ class _Http(uvicorn.Server):
         self.answers.set()
 
 
-def _open_http(host: str, port: int) -> socket.socket:
+def open_http(host: str, port: int) -> socket.socket:
+    """Open the HTTP port. Raises: OperatorError when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -127,10 +128,10 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    http_socket = _open_http(addresses.host, addresses.port)
+    http_socket = open_http(addresses.host, addresses.port)
     listener = Listener(receive_group, now=lambda: clock().now(), limits=Limits.from_settings())
     mllp_port = await listener.start(addresses.host, addresses.mllp_port, tls_from_settings())
-    http = _Http(_http_config(application))
+    http = Http(http_config(application))
     http_task = loop.create_task(http.serve(sockets=[http_socket]))
     answers = loop.create_task(http.answers.wait())
     await asyncio.wait([http_task, answers], return_when=asyncio.FIRST_COMPLETED)
@@ -169,7 +170,10 @@ def _start_checkpointer() -> Checkpointer | None:
     return checkpointer
 
 
-def _http_config(application: ThreadedApplication) -> uvicorn.Config:
+def http_config(
+    application: ThreadedApplication, *, certificate: str = "", certificate_key: str = ""
+) -> uvicorn.Config:
+    """How HTTP is served; over TLS where a certificate is named."""
     return uvicorn.Config(
         application,
         loop="asyncio",
@@ -182,4 +186,6 @@ def _http_config(application: ThreadedApplication) -> uvicorn.Config:
         timeout_keep_alive=15,
         timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         limit_concurrency=1000,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=certificate_key or None,
     )
