@@ -32,6 +32,7 @@ from tourniquet.record.registry import Body, list_kinds
 
 _FAMILIES = ("patient", "order", "specimen", "report", "call")
 _BY_FLOWS = ("patient.registered", "patient.merged", "history.moved")
+_ABOUT_NOBODY = ("NumberRange", "DeskBook")
 _IDS = ("id", "report", "call")
 PEOPLE, ENTRIES, MERGES = 12, 700, 4
 _PARENTS = {"report_id": "DiagnosticReport", "specimen_id": "Specimen", "call_id": "CriticalCall"}
@@ -84,7 +85,11 @@ def rows_about(patient: str) -> dict[str, list[tuple[Any, ...]]]:
     found = {}
     parents: dict[str, set[Any]] = {}
     clinical = [apps.get_model("patients", "Patient"), apps.get_model("patients", "Identifier")]
-    clinical += list(apps.get_app_config("pathology").get_models())
+    clinical += [
+        model
+        for model in apps.get_app_config("pathology").get_models()
+        if model.__name__ not in _ABOUT_NOBODY
+    ]
     for model in sorted(clinical, key=lambda one: one.__name__ not in _PARENTS.values()):
         names = [field.attname for field in model._meta.concrete_fields]
         rows = model._default_manager.all()

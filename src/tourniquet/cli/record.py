@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tourniquet.cli import output, record_history, record_restore, record_seal, record_verify
+from tourniquet.cli import (
+    output,
+    record_desk,
+    record_history,
+    record_restore,
+    record_seal,
+    record_verify,
+)
 from tourniquet.kernel.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -27,7 +34,8 @@ command.add_command(record_seal.command)
 command.add_command(record_verify.command)
 command.add_command(record_restore.command)
 command.add_command(record_history.command)
-command.add_command(record_history.account)
+for desk_command in (record_desk.account, record_desk.reserve, record_desk.reconcile):
+    command.add_command(desk_command)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))

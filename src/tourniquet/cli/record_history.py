@@ -56,8 +56,56 @@ ROOT_BYTES_MOST = 1024
     type=output.path_argument_type(),
     help="Unlock with this file instead of two people's words: for exercises and drills.",
 )
+@click.option(
+    "--words", is_flag=True, help="Unlock here: two people type the words of their shares, unseen."
+)
+@click.option(
+    "--open-bundle",
+    "bundle_file",
+    type=output.path_argument_type(),
+    help="Read a bundle instead of a vault: on a laptop, without a network.",
+)
+@click.option(
+    "--identity",
+    type=output.path_argument_type(),
+    help="With --open-bundle: file with the age identity. Without it the passphrase is asked for.",
+)
 @click.option("--serve", is_flag=True, help="Serve the desk's pages, until it is stopped.")
 @click.option("--find", "number", metavar="NUMBER", help="Find a patient by a number, and end.")
+@click.option(
+    "--export",
+    "export_file",
+    type=output.path_argument_type(),
+    help="Write the desk's book to this file, encrypted, for `tourniquet record reconcile`.",
+)
+@click.option(
+    "--bundle",
+    "into_bundle",
+    type=output.path_argument_type(),
+    help="Write the chosen patients' histories to this file, encrypted, for a laptop.",
+)
+@click.option(
+    "--for",
+    "recipients",
+    multiple=True,
+    metavar="RECIPIENT",
+    help="With --bundle: an age recipient. Without one a passphrase is asked for.",
+)
+@click.option(
+    "--pack",
+    "into_pack",
+    type=output.path_argument_type(),
+    help="Write the chosen patients' histories to this PDF, to print.",
+)
+@click.option(
+    "--patients",
+    "chosen",
+    type=output.path_argument_type(),
+    help="File with a number of a patient on each line: a ward's or a clinic's list.",
+)
+@click.option("--practice", metavar="ODS", help="Everybody registered at a practice.")
+@click.option("--all", "everybody", is_flag=True, help="Everybody.")
+@click.option("--why", default="", help="With --bundle and --pack: why; kept in the book.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="HTTP; 0: any."
@@ -76,8 +124,19 @@ def command(
     key_file: Path | None,
     folder: Path | None,
     root_file: Path | None,
+    words: bool,
+    bundle_file: Path | None,
+    identity: Path | None,
     serve: bool,
     number: str | None,
+    export_file: Path | None,
+    into_bundle: Path | None,
+    recipients: tuple[str, ...],
+    into_pack: Path | None,
+    chosen: Path | None,
+    practice: str | None,
+    everybody: bool,
+    why: str,
     host: str,
     port: int,
     certificate: Path | None,
@@ -88,23 +147,38 @@ def command(
 
     The desk follows the vault as it grows, verifies what comes, and shows a patient's blood group
     and antibodies first. Two of its named people unlock it with the words of their shares; nobody's
-    data lies on its disk but encrypted. Accounts: `tourniquet record desk-account`.
+    data lies on its disk but encrypted. Forms, keyed results and calls go into its book, which
+    --export carries back. Accounts: `tourniquet record desk-account`.
     """
+    work = [serve, number, export_file, into_bundle, into_pack]
+    if sum(map(bool, work)) != 1:
+        raise UserError(
+            "Say one thing to do.",
+            where="history",
+            remedy="Add --serve, --find, --export, --bundle or --pack.",
+        )
     if bool(certificate) != bool(certificate_key):
         raise UserError("A certificate and its key go together.", where="--certificate")
-    if not (serve or number):
-        raise UserError("Say what to do.", where="history", remedy="Add --serve or --find.")
-    desk = open_desk(vault, keys, key_file, folder)
+    from tourniquet.cli import record_desk
+
+    if bundle_file is not None:
+        desk = record_desk.open_bundle_desk(bundle_file, identity, folder)
+    else:
+        desk = open_desk(vault, keys, key_file, folder)
     from tourniquet.record.keys import only_one
 
     with only_one(desk.places.folder, LOCK_FILE):
-        if root_file is not None:
-            desk.unlock_with_root(read_root_file(root_file), (output.operator(),))
+        record_desk.unlock(desk, bundle_file, root_file, words=words)
         if serve:
             tls = (str(certificate or ""), str(certificate_key or ""))
             _serve(desk, host, port, tls, as_json=as_json)
         elif number:
             _find(desk, number, as_json=as_json)
+        elif export_file is not None:
+            record_desk.write_export(desk, export_file, as_json=as_json)
+        else:
+            choice = record_desk.Choice(chosen, practice, everybody, why)
+            record_desk.take_away(desk, choice, into_bundle, recipients, into_pack, as_json=as_json)
 
 
 def open_desk(
@@ -193,68 +267,3 @@ def _find(desk: DowntimeDesk, number: str, *, as_json: bool) -> None:
     output.say(f"{len(found)} found among {standing.people} people, data as of {as_of}.")
     for one in found:
         output.say(one.id)
-
-
-@click.command(
-    name="desk-account",
-    epilog=output.example(
-        "tourniquet record desk-account amara --role keeper --holder",
-        "tourniquet record desk-account amara --remove",
-    ),
-)
-@click.argument("name")
-@click.option("--role", default="reader", show_default=True, help="reader, recorder or keeper.")
-@click.option("--holder", is_flag=True, help="One of the people who unlock the desk together.")
-@click.option("--remove", is_flag=True, help="Remove the account.")
-@click.option(
-    "--desk",
-    "folder",
-    type=output.path_argument_type(),
-    help="The desk's own folder. Default: desk in this home.",
-)
-@click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
-)
-@output.json_option
-def account(
-    *,
-    name: str,
-    role: str,
-    holder: bool,
-    remove: bool,
-    folder: Path | None,
-    password_stdin: bool,
-    as_json: bool,
-) -> None:
-    """Add an account to the downtime desk, change one, or remove it.
-
-    The desk's accounts are its own: it works while the main system's are away. Without
-    --password-stdin a password is made and printed once.
-    """
-    import secrets
-
-    from tourniquet.kernel import settings
-
-    own = (folder or settings.home() / "desk").expanduser().resolve()
-    output.configure_django(home=own, database_url="", settings_module=output.DESK_SETTINGS)
-    from tourniquet.directory.desk_roles import DeskRole
-    from tourniquet.flows.desk_accounts import DeskAccounts
-    from tourniquet.pathology.desk_reading import make_folder
-
-    make_folder(own)
-    accounts = DeskAccounts(own)
-    if remove:
-        accounts.remove(name)
-    made = "" if password_stdin else secrets.token_urlsafe(12)
-    if not remove:
-        given = sys.stdin.readline().rstrip("\r\n") if password_stdin else made
-        accounts.put(name, DeskRole.parse(role), given, holder=holder)
-    if as_json:
-        shown = {"password": made} if made and not remove else {}
-        output.emit_json({"name": name, "role": role, "removed": remove, **shown})
-    elif remove:
-        output.say(f"{name} removed.")
-    else:
-        output.say(f"{name} is {role} at the desk{' and unlocks it' if holder else ''}.")
-        if made:
-            output.say(f"Password, shown once: {made}")

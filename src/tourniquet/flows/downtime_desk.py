@@ -26,11 +26,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from tourniquet.directory.desk_roles import DeskUser
 from tourniquet.flows.desk_accounts import DeskAccounts
 from tourniquet.kernel.errors import OperatorError, TourniquetError, UserError
-from tourniquet.pathology.desk_history import Histories, Opened
+from tourniquet.pathology.desk_history import Histories, HistorySource, Opened
 from tourniquet.pathology.desk_lines import (
     AnyLine,
     DeskUnlocked,
@@ -38,7 +39,7 @@ from tourniquet.pathology.desk_lines import (
     decode_line,
     encode_line,
 )
-from tourniquet.pathology.desk_reading import DeskReading, make_folder
+from tourniquet.pathology.desk_reading import DeskReading, Standing, make_folder
 from tourniquet.record.bodies import derive
 from tourniquet.record.book import Book
 from tourniquet.record.disk import Disk, LocalFiles
@@ -51,6 +52,7 @@ ACCESS_FILE = "access.jsonl"
 PEOPLE_LEAST = 2
 WORDS_HELD_SECONDS = 15 * 60.0
 _BOOK_KEY = b"tourniquet desk book v1\x00"
+EXPORT_KEY = b"tourniquet desk export v1\x00"
 _log = logging.getLogger("tourniquet.desk")
 
 
@@ -70,20 +72,33 @@ class _Share:
     until: float
 
 
-class Unlocked:
-    """What an unlocked desk has."""
+class Reading(HistorySource, Protocol):
+    """What a desk reads: a vault that grows, or a bundle that was carried away."""
 
-    def __init__(self, places: DeskPlaces, key: VerifierKey, root: bytes) -> None:
-        """Open index and book. Raises: OperatorError when the root key is not the ring's."""
-        self.reading = DeskReading(places.vault, places.ring, places.folder, key=key, root=root)
-        self.histories = Histories(self.reading)
-        self._places = places
-        self._book_key = derive(root, _BOOK_KEY)
+    @property
+    def standing(self) -> Standing:
+        """How far it has been read."""
+
+    def follow(self) -> None:
+        """Read what came since. Raises: IntegrityError, StorageUnavailable."""
+
+
+class Unlocked:
+    """What an unlocked desk has: something to read, and a book to write in."""
+
+    def __init__(
+        self, folder: Path, reading: Reading, *, book_key: bytes, export_key: bytes
+    ) -> None:
+        """Open the book. Raises: IntegrityError when it is not as it was written."""
+        self.reading = reading
+        self.histories = Histories(reading)
+        self.book_key, self.export_key = book_key, export_key
+        self._folder = folder
         self._lock = threading.Lock()
         self.book = self._open_book()
 
     def _open_book(self) -> Book:
-        return Book(Disk(LocalFiles(self._places.folder)), BOOK_FILE, self._book_key)
+        return Book(Disk(LocalFiles(self._folder)), BOOK_FILE, self.book_key)
 
     def write(self, line: AnyLine) -> int:
         """Write a line into the book, flushed; its number.
@@ -186,7 +201,22 @@ class DowntimeDesk:
         if self._unlocked is not None:
             return
         # 3.
-        opened = Unlocked(self.places, self.key, root)
+        places = self.places
+        reading = DeskReading(places.vault, places.ring, places.folder, key=self.key, root=root)
+        book_key, export_key = derive(root, _BOOK_KEY), derive(root, EXPORT_KEY)
+        self._open(reading, people, book_key=book_key, export_key=export_key)
+
+    def unlock_with(
+        self, reading: Reading, people: Sequence[str], *, book_key: bytes, export_key: bytes
+    ) -> None:
+        """Unlock with what a bundle brought: no vault, no ring, no root key."""
+        with self._lock:
+            self._open(reading, tuple(people), book_key=book_key, export_key=export_key)
+
+    def _open(
+        self, reading: Reading, people: tuple[str, ...], *, book_key: bytes, export_key: bytes
+    ) -> None:
+        opened = Unlocked(self.places.folder, reading, book_key=book_key, export_key=export_key)
         as_of = opened.reading.standing.as_of
         opened.write(
             DeskUnlocked(at=self.now(), who=", ".join(people), people=people, data_as_of=as_of)

@@ -17,19 +17,18 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.apps import apps
 from django.db import connection, transaction
 
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.pathology.desk_reading import DeskReading
+from tourniquet.pathology.desk_index import Index
 from tourniquet.record.journal import apply_run
 from tourniquet.record.registry import Entry, Kind
-from tourniquet.record.unsealing import KeyNotHere, open_entry, open_header
 
 ENTRIES_MOST = 20_000  # of one patient: 400,000 result lines; more is a fault in the record
 ORGANISATIONS_MOST = 100_000
@@ -46,11 +45,22 @@ class Opened:
     erased: int
 
 
+class HistorySource(Protocol):
+    """Where a desk's entries come from: a vault, or a bundle that was carried away."""
+
+    @property
+    def index(self) -> Index:
+        """Whose entries lie where."""
+
+    def read_entries(self, positions: Sequence[int]) -> tuple[list[tuple[Kind, Entry[Any]]], int]:
+        """These entries in order, the erased ones left out, and how many want a key."""
+
+
 class Histories:
     """Histories of one desk."""
 
-    def __init__(self, reading: DeskReading) -> None:
-        self._reading = reading
+    def __init__(self, source: HistorySource) -> None:
+        self._source = source
         self._lock = threading.Lock()
         self._template = b""
         self._listed: list[int] = []
@@ -61,8 +71,8 @@ class Histories:
         Raises: IntegrityError when an entry does not hold; OperatorError.
         """
         # 1.
-        positions = self._reading.index.positions(patient_id, most=ENTRIES_MOST)
-        entries, missing = self._read(positions)
+        positions = self._source.index.positions(patient_id, most=ENTRIES_MOST)
+        entries, missing = self._source.read_entries(positions)
         # 2.
         template = self._prepared()
         _replace(template)
@@ -71,26 +81,12 @@ class Histories:
             apply_run(entries)
         return Opened(len(positions), missing, len(positions) - len(entries) - missing)
 
-    def _read(self, positions: Iterable[int]) -> tuple[list[tuple[Kind, Entry[Any]]], int]:
-        ring = self._reading.rings.get()
-        found, missing = [], 0
-        for position in positions:
-            unsealed = open_header(self._reading.follower, position, ring.site.key)
-            try:
-                entry = open_entry(unsealed, ring)
-            except KeyNotHere:
-                missing += 1
-                continue
-            if entry is not None:
-                found.append(entry)
-        return found, missing
-
     def _prepared(self) -> bytes:
         """An empty database in which the organisations are listed; made anew when more came."""
-        listed = self._reading.index.common(["organisation.listed"])[:ORGANISATIONS_MOST]
+        listed = self._source.index.common(["organisation.listed"])[:ORGANISATIONS_MOST]
         with self._lock:
             if not self._template or listed != self._listed:
-                entries, _ = self._read(listed)
+                entries, _ = self._source.read_entries(listed)
                 self._template = _make_template(entries)
                 self._listed = listed
             return self._template

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.pathology.desk_index import (
@@ -38,6 +39,7 @@ from tourniquet.pathology.desk_index import (
 from tourniquet.record.disk import Disk, LocalFiles, Reader
 from tourniquet.record.following import Follower
 from tourniquet.record.notes import Checkpoint, VerifierKey
+from tourniquet.record.registry import Entry, Kind
 from tourniquet.record.ring import KeyRing
 from tourniquet.record.tree import Frontier
 from tourniquet.record.unsealing import (
@@ -230,6 +232,24 @@ class DeskReading:
         for key_id in ring.list_erased():
             self.index.forget(key_id)
         self._ring_stamp = stamp
+
+    def read_entries(self, positions: Sequence[int]) -> tuple[list[tuple[Kind, Entry[Any]]], int]:
+        """These entries in order, the erased ones left out, and how many want a key.
+
+        Raises: IntegrityError when one does not hold.
+        """
+        ring = self.rings.get()
+        found, missing = [], 0
+        for position in positions:
+            unsealed = open_header(self.follower, position, ring.site.key)
+            try:
+                entry = open_entry(unsealed, ring)
+            except KeyNotHere:
+                missing += 1
+                continue
+            if entry is not None:
+                found.append(entry)
+        return found, missing
 
     # 1 and 4: the disk ----------------------------------------------------------------------------
 

@@ -13,9 +13,44 @@ HOME = "/"
 SIGN_IN = "/sign-in/"
 SIGN_OUT = "/sign-out/"
 UNLOCK = "/unlock/"
-BOOK = "/book/"
+FORMS = "/forms/"
+FORMS_VOID = "/forms/void/"
+FORMS_UNUSED = "/forms/unused/"
+RESULTS = "/results/"
+RESULTS_KEY = "/results/key/"
 
-__all__ = ["BOOK", "HOME", "SIGN_IN", "SIGN_OUT", "UNLOCK", "open_record", "record", "with_query"]
+__all__ = [
+    "FORMS",
+    "FORMS_UNUSED",
+    "FORMS_VOID",
+    "HOME",
+    "RESULTS",
+    "RESULTS_KEY",
+    "SIGN_IN",
+    "SIGN_OUT",
+    "UNLOCK",
+    "call",
+    "labels",
+    "open_record",
+    "record",
+    "requests",
+    "with_query",
+]
+
+
+def requests(line: int) -> str:
+    """The request forms of a block of numbers, to print."""
+    return f"/forms/{line}/requests.pdf"
+
+
+def labels(line: int) -> str:
+    """The labels of a block of numbers, to print."""
+    return f"/forms/{line}/labels.pdf"
+
+
+def call(line: int) -> str:
+    """Where a call about a keyed result is noted."""
+    return f"/results/{line}/call/"
 
 
 def record(patient_id: str) -> str:

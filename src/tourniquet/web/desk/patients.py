@@ -35,6 +35,7 @@ from tourniquet.patients.queries import Wanted, get_patient, list_identifiers
 from tourniquet.patients.rules import PROVISIONAL, family_key
 from tourniquet.web.desk import addresses
 from tourniquet.web.desk.access import desk, desk_page
+from tourniquet.web.desk.keyed import list_keyed
 from tourniquet.web.desk.presenters import (
     CriticalRow,
     DeskRecord,
@@ -223,6 +224,7 @@ def describe(
         banner=_banner(user, patient_id, names),
         transfusion=summarise(transfusion_lines(pages, load_catalogue(), names)),
         criticals=_criticals(user, patient_id, pages),
+        keyed=list_keyed(desk(), patient_id=patient_id),
         reports=describe_reports(shown, earlier, names, links=False),
         specimens=describe_specimens(specimens, tests, names),
         requests=describe_requests(

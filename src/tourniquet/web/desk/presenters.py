@@ -13,6 +13,8 @@ from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form
 
 SECTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("find", "Find a patient", addresses.HOME, "read histories"),
+    ("results", "Key results", addresses.RESULTS, "print forms, key results and note calls"),
+    ("forms", "Forms and numbers", addresses.FORMS, "print forms, key results and note calls"),
 )
 ROLE_WORDS = {"reader": "Reader", "recorder": "Recorder", "keeper": "Keeper"}
 
@@ -135,12 +137,107 @@ class CriticalRow:
 
 
 @dataclass(frozen=True)
+class KeyedRow:
+    """A result that was keyed at this desk."""
+
+    line: int
+    number: str
+    test: str
+    values: tuple[tuple[str, str, str, bool], ...]
+    at: datetime
+    who: str
+    patient: str
+    patient_href: str
+    reported_by: str
+    call_href: str
+    correct_href: str
+    replaced: bool = False
+
+    @property
+    def has_critical(self) -> bool:
+        """A value is critical, and nobody has noted a call."""
+        return any(critical for *_, critical in self.values)
+
+
+@dataclass(frozen=True)
+class ResultsPage:
+    """What was keyed, and the way to key more."""
+
+    form: Form
+    tests: tuple[Choice, ...]
+    rows: tuple[KeyedRow, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class ValueField:
+    """One value of the test that is keyed, twice."""
+
+    index: int
+    code: str
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class KeyPage:
+    """The form on which a result is keyed."""
+
+    form: Form
+    number: str
+    test: str
+    test_name: str
+    fields: tuple[ValueField, ...]
+    people: tuple[Choice, ...]
+    corrects: int = 0
+
+
+@dataclass(frozen=True)
+class CallPage:
+    """The form on which a call is noted."""
+
+    form: Form
+    row: KeyedRow
+    values: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class BlockRow:
+    """Numbers that were given out together."""
+
+    numbers: str
+    count: int
+    at: datetime
+    who: str
+    note: str
+    requests_href: str
+    labels_href: str
+
+
+@dataclass(frozen=True)
+class FormsPage:
+    """Numbers given out, and what became of them."""
+
+    form: Form
+    blocks: tuple[BlockRow, ...]
+    issued: int
+    keyed: int
+    void: int
+    unused: int
+    not_accounted: tuple[str, ...]
+    left: int
+    range_words: str
+    is_reserved: bool
+
+
+@dataclass(frozen=True)
 class DeskRecord:
     """One patient's history as the desk shows it."""
 
     banner: Banner
     transfusion: Transfusion
     criticals: tuple[CriticalRow, ...]
+    keyed: tuple[KeyedRow, ...]
     reports: tuple[ReportCard, ...]
     specimens: tuple[SpecimenCard, ...]
     requests: tuple[RequestRow, ...]

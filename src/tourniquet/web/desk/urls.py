@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path, register_converter
+from django.urls import URLPattern, URLResolver, path
 
+from tourniquet.web import urls as console  # declares the converters of ids
 from tourniquet.web.access import public
-from tourniquet.web.desk import patients, session
-from tourniquet.web.urls import IdConverter
-
-register_converter(IdConverter, "id")
+from tourniquet.web.desk import forms, keying, patients, session
 
 
 @public
@@ -18,6 +16,7 @@ def alive(http_request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
+_CONVERTERS = (console.IdConverter, console.PositionConverter)
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", patients.find),
     path("healthz", alive),
@@ -26,4 +25,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("unlock/", session.unlock),
     path("patients/<id:patient_id>/", patients.record),
     path("patients/<id:patient_id>/open/", patients.open_record),
+    path("forms/", forms.show),
+    path("forms/<position:line>/requests.pdf", forms.requests_pdf),
+    path("forms/<position:line>/labels.pdf", forms.labels_pdf),
+    path("forms/void/", forms.void),
+    path("forms/unused/", forms.unused),
+    path("results/", keying.show),
+    path("results/key/", keying.key),
+    path("results/<position:line>/call/", keying.call),
 ]
