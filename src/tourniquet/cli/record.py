@@ -10,6 +10,8 @@ import click
 
 from tourniquet.cli import (
     output,
+    record_desk,
+    record_history,
     record_prove,
     record_replica,
     record_restore,
@@ -36,6 +38,11 @@ command.add_command(record_verify.command)
 command.add_command(record_restore.command)
 command.add_command(record_replica.command)
 command.add_command(record_prove.command)
+
+
+command.add_command(record_history.command)
+for desk_command in (record_desk.account, record_desk.reserve, record_desk.reconcile):
+    command.add_command(desk_command)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))
