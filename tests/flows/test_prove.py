@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sigstore._internal.merkle import verify_merkle_inclusion
@@ -29,7 +30,7 @@ from tests.support.console import NOW
 from tests.support.database import Database
 from tests.support.sealing import opened, seal
 from tourniquet.patients.models import Patient, Reading
-from tourniquet.record.comparison import compare_database
+from tourniquet.record.comparison import NAMED_MOST, Named, compare_database
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import make_signer
 from tourniquet.record.log import CHECKPOINT
@@ -289,16 +290,57 @@ def test_a_database_is_compared_with_the_vault(database: Database) -> None:
     append(applied(PATIENT, "late"))
     reader, keys = opened()
     found = compare_database(reader, keys.ring)
-    assert (found.same, found.changed, found.missing, found.unsealed) == (9, 0, 0, 1)
+    assert (found.same, found.changed.count, found.missing.count, found.unsealed) == (9, 0, 0, 1)
     JournalEntry.objects.filter(position=2).update(body=b"{}")
     JournalEntry.objects.filter(position=3).update(actor="somebody else")
     JournalEntry.objects.filter(position=4).update(chain=b"x" * 32)
     JournalEntry.objects.filter(position=5).update(subject=None, body=None, salt=None)
     JournalEntry.objects.filter(position=6).delete()
+    JournalEntry.objects.filter(position=7).update(body=None, salt=None)
+    JournalEntry.objects.filter(position=8).update(subject=OTHER)
+    JournalEntry.objects.filter(position=10).update(position=-1)
     found = compare_database(reader, keys.ring)
-    assert found.changed_positions == [2, 3, 4]
-    assert found.missing_positions == [6]
-    assert (found.same, found.erased) == (5, 1)
+    assert found.changed.first == [2, 3, 4, 7, 8]
+    assert found.missing.first == [6]
+    assert found.emptied.first == [5], "gone here, and the vault still has it"
+    assert (found.same, found.erased, found.unsealed, found.foreign) == (2, 0, 0, 1)
+
+
+def test_what_was_erased_in_the_vault_too_is_as_sealed(database: Database) -> None:
+    append(applied(PATIENT, "A"), applied(OTHER, "B"))
+    JournalEntry.objects.filter(position=2).update(subject=None, body=None, salt=None)
+    seal()
+    reader, keys = opened()
+    found = compare_database(reader, keys.ring)
+    assert (found.same, found.erased, found.emptied.count) == (2, 1, 0)
+
+
+def test_rows_of_any_content_are_changed_rows_and_stop_nothing(database: Database) -> None:
+    """Whoever had the database could write past Django, and past its types."""
+    append(*(applied(PATIENT, f"A{number}") for number in range(9)))
+    seal()
+    reader, keys = opened()
+    strange = (
+        ("recorded_at = 'garbage'", "chain = 5", "commitment = 1000000000000", "subject = 7")
+        if database.vendor == "sqlite"
+        else ("recorded_at = 'infinity'", "happened_at = '-infinity'", "subject = ''", "kind = ''")
+    )
+    with connection.cursor() as cursor:
+        for position, change in enumerate(strange, 2):
+            cursor.execute(f"UPDATE record_journalentry SET {change} WHERE position = {position}")
+    found = compare_database(reader, keys.ring)
+    assert found.changed.first == [2, 3, 4, 5]
+    assert found.same == 5
+
+
+def test_only_so_many_positions_are_named() -> None:
+    named = Named()
+    for position in range(1, NAMED_MOST + 1):
+        named.add(position)
+    assert str(named).endswith(f", {NAMED_MOST}")
+    named.add(NAMED_MOST + 1)
+    assert str(named).endswith(f", {NAMED_MOST}, and 1 more")
+    assert str(Named()) == "none"
 
 
 def test_who_opened_this_patient_goes_to_an_outsider(
