@@ -56,6 +56,9 @@ EXERCISE = shell.ExerciseMark(NOW, "June 2024, day 10")
 INCIDENT = shell.IncidentMark(
     "3", "Pathology provider attacked", datetime(2024, 6, 3, 7, 10, tzinfo=UTC)
 )
+UNPROTECTED = shell.ProtectionMark(
+    12_408, datetime(2024, 6, 3, 7, 12, tzinfo=UTC), None, fits=False, late=True
+)
 USER = shell.SignedIn("Dr Amara Osei", "incident_lead", "South East London")
 
 
@@ -70,6 +73,7 @@ def shell_for(title: str, section: str, **changes: object) -> shell.Shell:
     """The layout's values as on a busy day of an exercise."""
     made = shell.Shell(
         title=title, section=section, signed_in=USER, exercise=EXERCISE, incident=INCIDENT,
+        protection=UNPROTECTED,
         shown_at=NOW, crumbs=(shell.Crumb("Now", addresses.HOME),) if section != "now" else (),
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name, in tests only

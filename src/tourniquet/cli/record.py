@@ -10,6 +10,8 @@ import click
 
 from tourniquet.cli import (
     output,
+    record_desk,
+    record_history,
     record_prove,
     record_replica,
     record_restore,
@@ -20,6 +22,7 @@ from tourniquet.kernel.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
     from tourniquet.record.replay import TableComparison
+    from tourniquet.record.witness import Protection
 
 
 @click.group(
@@ -37,6 +40,11 @@ command.add_command(record_replica.command)
 command.add_command(record_prove.command)
 
 
+command.add_command(record_history.command)
+for desk_command in (record_desk.account, record_desk.reserve, record_desk.reconcile):
+    command.add_command(desk_command)
+
+
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))
 @output.home_option
 @output.json_option
@@ -50,6 +58,7 @@ def status(*, home: Path | None, as_json: bool) -> None:
     from tourniquet.record.journal import read_head
     from tourniquet.record.models import JournalEntry
     from tourniquet.record.sealer import find_sealed
+    from tourniquet.record.witness import ProtectionReader
 
     head = read_head()
     rows = JournalEntry.objects.values_list("kind").annotate(count=Count("position"))
@@ -57,12 +66,14 @@ def status(*, home: Path | None, as_json: bool) -> None:
     erased = JournalEntry.objects.filter(body__isnull=True).count()
     mark = find_home()
     sealed = find_sealed()
+    protection = ProtectionReader().read()
     if as_json:
         output.emit_json(
             {
                 "home": home_folder(),
                 "sealed": sealed.size if sealed else 0,
                 "log": sealed.origin if sealed else "",
+                "protection": protection,
                 "position": head.position,
                 "chain": head.chain.hex(),
                 "kinds": kinds,
@@ -81,10 +92,25 @@ def status(*, home: Path | None, as_json: bool) -> None:
         output.say(f"sealed up to {sealed.size} in {sealed.origin}, {waiting} not yet")
     else:
         output.say("nothing sealed yet")
+    output.say(_protection_line(protection))
     for kind, count in kinds.items():
         output.say(f"{count:>10} {kind}")
     if erased:
         output.say(f"{erased:>10} erased (their bodies are gone, the chain stands)")
+
+
+def _protection_line(found: Protection | None) -> str:
+    if found is None:
+        return "no replica is pinned (TOURNIQUET_WITNESS_KEY)"
+    if not found.fits:
+        return "the replica's countersigned copy DOES NOT FIT this journal: nothing is protected"
+    if found.witnessed_at is None:
+        return f"the replica has countersigned nothing yet: {found.unprotected} unprotected"
+    heard = f"countersigned up to {found.witnessed} at {found.witnessed_at.isoformat()}"
+    if not found.unprotected:
+        return f"{heard}, nothing unprotected"
+    since = found.since.isoformat() if found.since else "unknown"
+    return f"{heard}, {found.unprotected} unprotected since {since}"
 
 
 @command.command(

@@ -24,6 +24,7 @@ class Role(StrEnum):
     DATA_PROTECTION = "data_protection"
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
+    REPLICA = "replica"
 
     @classmethod
     def parse(cls, text: str) -> Role:
@@ -50,6 +51,7 @@ class Task(StrEnum):
     GUARD_ACCESS = "flag records that nobody should read, and answer alarms about access"
     ADMINISTER = "administer accounts"
     RUN_EXERCISE = "set the clock of an exercise"
+    COPY_RECORD = "copy the sealed record"
 
 
 _CLINICAL = {Task.SEE_CLINICAL, Task.SEE_OPERATIONS, Task.RECORD_CLINICAL}
@@ -76,7 +78,7 @@ _ALLOWED: dict[Role, frozenset[Task]] = {
     ),
     Role.COMMUNICATIONS: frozenset({Task.SEE_OPERATIONS, Task.APPROVE_NOTICES}),
     Role.DATA_PROTECTION: frozenset({*_OVERSIGHT, Task.GUARD_ACCESS}),
-    Role.AUDITOR: frozenset(_OVERSIGHT),
+    Role.AUDITOR: frozenset({*_OVERSIGHT, Task.COPY_RECORD}),
     Role.ADMINISTRATOR: frozenset(
         {
             Task.SEE_OPERATIONS,
@@ -85,8 +87,10 @@ _ALLOWED: dict[Role, frozenset[Task]] = {
             Task.RUN_EXERCISE,
             Task.SEE_ACCESS,
             Task.GUARD_ACCESS,
+            Task.COPY_RECORD,
         }
     ),
+    Role.REPLICA: frozenset({Task.COPY_RECORD}),  # whoever steals its token reads nothing
 }
 
 

@@ -23,6 +23,8 @@ class MllpCounters:
     slow_closed: int = 0
     queued: int = 0
     open: int = 0
+    held: int = 0
+    unprotected: int = 0
 
     def count_answer(self, code: str) -> None:
         """Count one answer."""
@@ -34,7 +36,7 @@ class MllpCounters:
             self.ae += 1
 
 
-_GAUGES = frozenset({"queued", "open"})
+_GAUGES = frozenset({"queued", "open", "held"})
 MLLP = MllpCounters()
 
 

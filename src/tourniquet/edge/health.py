@@ -10,6 +10,7 @@ from tourniquet.kernel.errors import TourniquetError
 from tourniquet.record.database import storage_errors
 from tourniquet.record.journal import read_head
 from tourniquet.record.queries import count_refused_messages
+from tourniquet.record.witness import METER
 
 
 @access("public")
@@ -40,5 +41,30 @@ def metrics(http_request: HttpRequest) -> HttpResponse:
         "# TYPE tourniquet_messages_refused gauge",
         f"tourniquet_messages_refused {count_refused_messages()}",
     ]
-    lines += prometheus_lines(MLLP)
+    lines += _protection_lines() + prometheus_lines(MLLP)
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")
+
+
+def _protection_lines() -> list[str]:
+    """How much lies out of reach; nothing where no witness is pinned."""
+    found = METER.read()
+    if found is None:
+        return []
+    witnessed_at = found.witnessed_at.timestamp() if found.witnessed_at else 0
+    return [
+        "# HELP tourniquet_unprotected_entries Entries that the replica has not countersigned.",
+        "# TYPE tourniquet_unprotected_entries gauge",
+        f"tourniquet_unprotected_entries {found.unprotected}",
+        "# HELP tourniquet_unprotected_since_seconds When the oldest was recorded; 0: none.",
+        "# TYPE tourniquet_unprotected_since_seconds gauge",
+        f"tourniquet_unprotected_since_seconds {found.since.timestamp() if found.since else 0:.0f}",
+        "# HELP tourniquet_witnessed_position Position that the replica has countersigned.",
+        "# TYPE tourniquet_witnessed_position gauge",
+        f"tourniquet_witnessed_position {found.witnessed}",
+        "# HELP tourniquet_witnessed_at_seconds When, by the replica's clock; 0: never.",
+        "# TYPE tourniquet_witnessed_at_seconds gauge",
+        f"tourniquet_witnessed_at_seconds {witnessed_at:.0f}",
+        "# HELP tourniquet_witness_fits 0: the journal is not the one that was countersigned.",
+        "# TYPE tourniquet_witness_fits gauge",
+        f"tourniquet_witness_fits {int(found.fits)}",
+    ]

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from tourniquet.edge.acknowledging import BOARD, AnswerHold, WitnessBoard
 from tourniquet.edge.counters import MLLP, MllpCounters
 from tourniquet.edge.intake_writer import IntakeWriter, ReceiveGroup, Waiting, never_again
 from tourniquet.edge.log import log_event, log_fault
@@ -288,7 +289,10 @@ class Listener:
         now: Callable[[], datetime],
         limits: Limits | None = None,
         counters: MllpCounters = MLLP,
+        replica_wait_seconds: float | None = None,
+        board: WitnessBoard = BOARD,
     ) -> None:
+        """`replica_wait_seconds`: how long AA waits for the replica; None: it does not."""
         self.limits = limits or Limits()
         self.loop = asyncio.get_running_loop()
         self.counters = counters
@@ -301,8 +305,16 @@ class Listener:
         self._drained.set()
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
+        self._hold: AnswerHold[Slot] | None = None
+        if replica_wait_seconds is not None:
+            self._hold = AnswerHold(
+                self._hand_over, seconds=replica_wait_seconds, counters=counters, board=board
+            )
         self._writer: IntakeWriter[Slot] = IntakeWriter(
-            receive, self._hand_over, now=now, counters=counters
+            receive,
+            self._hand_over if self._hold is None else self._hold.put,
+            now=now,
+            counters=counters,
         )
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -321,6 +333,8 @@ class Listener:
                 remedy="Choose another with --mllp-port.",
             ) from error
         self._writer.start()
+        if self._hold is not None:
+            self._hold.start()
         self._ticker = self.loop.create_task(self._tick())
         taken = self._server.sockets[0].getsockname()[1]
         assert isinstance(taken, int)
@@ -332,6 +346,8 @@ class Listener:
             self._server.close()
         for connection in list(self._connections):
             connection.close()
+        if self._hold is not None:  # the port on which the replica tells is closing too
+            await asyncio.to_thread(self._hold.stop)
         try:
             async with asyncio.timeout(self.limits.stop_seconds):
                 await self._drained.wait()

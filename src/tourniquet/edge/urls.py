@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from tourniquet.edge import day_list, exercise_control, health, public_pages, receipts
+from tourniquet.edge import (
+    day_list,
+    exercise_control,
+    health,
+    public_pages,
+    receipts,
+    vault_files,
+)
 from tourniquet.edge.fhir import audit_views
 from tourniquet.edge.fhir import views as fhir
 
@@ -25,6 +32,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("fhir/<path:rest>", fhir.elsewhere),
     path("diary/<str:day>.json", day_list.day_list),
     path("notices/receipts", receipts.receipts),
+    path("vault/checkpoint", vault_files.checkpoint),
+    path("vault/vault.vkey", vault_files.verifier_key),
+    path("vault/tile/<path:name>", vault_files.tile),
+    path("vault/body/<str:segment>", vault_files.body),
+    path("vault/cosignature", vault_files.cosignature),
+    path("vault-keys", vault_files.wrapped_keys),
     path("exercise/clock", exercise_control.clock_to),
     path("exercise/jobs", exercise_control.run_job),
 ]

@@ -71,12 +71,16 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """AA, AE or AR, its bytes, and where the message is kept; None where it was not."""
+    """AA, AE or AR, its bytes, and where the message is kept; None where it was not.
+
+    `through` is the last position that its group wrote: what the answer vouches for.
+    """
 
     code: str
     acknowledgement: bytes
     position: int | None
     reason: str = ""
+    through: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -124,8 +128,9 @@ def _receive(
     with writing(group) as journal:
         office = _Office(journal, letters, now=now, ids=ids, since=since, again=again)  # 2.
         answers = office.take_all()  # 3. to 5.
+        through = journal.next_position - 1
     return [
-        _answer(letter, code, position, reason, now)
+        _answer(letter, code, position, reason, now=now, through=through)
         for letter, (code, position, reason) in zip(letters, answers, strict=True)
     ]  # 6.
 
@@ -531,7 +536,9 @@ class _Office:
 _CODES = {code.value: code for code in AckCode}
 
 
-def _answer(letter: _Letter, code: str, position: int | None, reason: str, now: datetime) -> Answer:
+def _answer(
+    letter: _Letter, code: str, position: int | None, reason: str, *, now: datetime, through: int
+) -> Answer:
     error = None
     if code != "AA":
         if letter.refusal is not None and str(letter.refusal) == reason:
@@ -546,4 +553,4 @@ def _answer(letter: _Letter, code: str, position: int | None, reason: str, now: 
         text=reason,
         error=error,
     )
-    return Answer(code, acknowledgement, position, reason)
+    return Answer(code, acknowledgement, position, reason, through)

@@ -66,6 +66,24 @@ SETTINGS: tuple[Setting, ...] = (
         "as an account that alone may read the keys.",
     ),
     Setting(
+        "TOURNIQUET_WITNESS_KEY",
+        "",
+        "The line in witness.vkey of the replica, to pin it: what it has not countersigned is said "
+        "on every page.",
+    ),
+    Setting(
+        "TOURNIQUET_ACKNOWLEDGE",
+        "local",
+        "local: AA once a message is durable here. replica: AA once the replica has countersigned "
+        "it, or after TOURNIQUET_ACKNOWLEDGE_SECONDS.",
+    ),
+    Setting(
+        "TOURNIQUET_ACKNOWLEDGE_SECONDS",
+        "5",
+        "How long AA waits for the replica, 1 to 60. Then, and until the replica has caught up, AA "
+        "does not wait: care is never blocked.",
+    ),
+    Setting(
         "TOURNIQUET_MLLP_CERTIFICATE",
         "",
         "File with the certificate chain for MLLP over TLS. Unset: plain TCP.",

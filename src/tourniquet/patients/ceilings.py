@@ -53,6 +53,7 @@ DEFAULT_CEILINGS = Numbers(
         Role.DATA_PROTECTION: 100,
         Role.AUDITOR: 100,
         Role.ADMINISTRATOR: 20,
+        Role.REPLICA: 20,  # it may read nobody's
     }
 )
 # [P] Patients a service day whose record is opened without a tie, for a reason; need sign-off.
@@ -68,6 +69,7 @@ DEFAULT_REASONS = Numbers(
         Role.DATA_PROTECTION: 80,
         Role.AUDITOR: 80,
         Role.ADMINISTRATOR: 20,
+        Role.REPLICA: 20,
     }
 )
 # [P] About eight times a ceiling: no person's work, and a small part of a region.
@@ -82,6 +84,7 @@ DEFAULT_LIMITS = Numbers(
         Role.DATA_PROTECTION: 1_000,
         Role.AUDITOR: 1_000,
         Role.ADMINISTRATOR: 200,
+        Role.REPLICA: 200,
     }
 )
 

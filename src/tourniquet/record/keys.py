@@ -165,13 +165,18 @@ def read_signer(folder: Path, name: str = LOG_FILE) -> Signer:
 
 def read_root(folder: Path) -> bytes:
     """The root key of a folder. Raises: OperatorError."""
+    return parse_root(_read(folder, ROOT_FILE), where=ROOT_FILE)
+
+
+def parse_root(content: bytes, *, where: str) -> bytes:
+    """The root key from its file's content. Raises: OperatorError."""
     try:
-        root = base64.b64decode(_read(folder, ROOT_FILE).strip(), validate=True)
+        root = base64.b64decode(content.strip(), validate=True)
     except binascii.Error:
         root = b""
     if len(root) != KEY_BYTES:
         raise OperatorError(
-            "The file holds no root key.", where=ROOT_FILE, remedy="Bring it back from its copy."
+            "The file holds no root key.", where=where, remedy="Bring it back from its copy."
         )
     return root
 

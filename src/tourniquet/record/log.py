@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tourniquet.kernel.errors import IntegrityError, OperatorError
+from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record.disk import Disk, Reader
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
@@ -175,11 +175,24 @@ def read_tile(disk: Reader, level: int, number: int, width: int) -> bytes:
 
     Raises: IntegrityError when there is none.
     """
-    path, wide = _there(disk, level, number, width)
-    hashes = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
+    path, wide, hashes = _read(disk, level, number, width, TILE_WIDTH * HASH_BYTES)
     if len(hashes) != wide * HASH_BYTES:
         raise IntegrityError(f"The tile does not hold {wide} hashes.", where=path)
     return hashes[: width * HASH_BYTES]
+
+
+def _read(
+    disk: Reader, level: int, number: int, width: int, bytes_most: int
+) -> tuple[str, int, bytes]:
+    """The file, its width and its content; read once more where it was cleared in between."""
+    path, wide = _there(disk, level, number, width)
+    try:
+        return path, wide, disk.read(path, bytes_most=bytes_most)
+    except (IntegrityError, StorageUnavailable):
+        path, now_wide = _there(disk, level, number, width)
+        if now_wide == wide:
+            raise
+        return path, now_wide, disk.read(path, bytes_most=bytes_most)
 
 
 def _there(disk: Reader, level: int, number: int, width: int) -> tuple[str, int]:
@@ -212,8 +225,7 @@ def read_entries(disk: Reader, number: int, width: int) -> list[bytes]:
 
     Raises: IntegrityError when it is missing or holds others.
     """
-    path, wide = _there(disk, ENTRIES, number, width)
-    bundle = disk.read(path, bytes_most=BUNDLE_BYTES_MOST)
+    path, wide, bundle = _read(disk, ENTRIES, number, width, BUNDLE_BYTES_MOST)
     try:
         return unpack_entries(bundle, wide)[:width]
     except IntegrityError as error:
@@ -248,8 +260,8 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
 
 
 def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
-    path, wide = _there(disk, level, number, len(hashes) // HASH_BYTES)
-    kept = disk.read(path, bytes_most=TILE_WIDTH * HASH_BYTES)
+    width = len(hashes) // HASH_BYTES
+    path, wide, kept = _read(disk, level, number, width, TILE_WIDTH * HASH_BYTES)
     if len(kept) == wide * HASH_BYTES:
         kept = kept[: len(hashes)]  # the log may have grown meanwhile
     if kept != hashes:

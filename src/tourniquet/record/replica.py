@@ -21,7 +21,7 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn, Protocol
@@ -42,6 +42,7 @@ from tourniquet.record.notes import (
     read_checkpoint,
     read_note,
 )
+from tourniquet.record.ring import ChangedKey
 from tourniquet.record.tree import TILE_WIDTH, hash_leaf
 from tourniquet.record.vault import (
     KEY_FILE,
@@ -65,7 +66,7 @@ class Keys(Protocol):
     """Where the wrapped keys go."""
 
     def pull(self) -> int:
-        """Copy those that are new, durably; how many. Raises: IntegrityError when one changed."""
+        """Copy those that are new, durably; how many. Raises: ChangedKey when one changed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Pulled:
 
 
 class Rewritten(IntegrityError):
-    """The source's history is not a longer one of the same."""
+    """The source's history, or its ring, is not a longer one of the same."""
 
 
 class Replica:
@@ -138,7 +139,10 @@ class Replica:
         if checkpoint.size == before.size and checkpoint.root != before.root:
             self._accuse(note, (), "The history has the same length and other entries")
         # 3. Keys.
-        pulled = keys.pull()
+        try:
+            pulled = keys.pull()
+        except ChangedKey as error:
+            self._accuse(note, (), error.what, more={"keys": error.evidence})
         if checkpoint.size == before.size and age_seconds < REFRESH_SECONDS:
             return Pulled(checkpoint, 0, pulled)
         # 4. Hash.
@@ -224,12 +228,20 @@ class Replica:
         self._log.conclude(countersigned)
         self._own.replace(LAST, str(countersigned).encode())
 
-    def _accuse(self, note: Note, leaves: Iterable[bytes], what: str) -> NoReturn:
+    def _accuse(
+        self,
+        note: Note,
+        leaves: Iterable[bytes],
+        what: str,
+        *,
+        more: Mapping[str, bytes] | None = None,
+    ) -> NoReturn:
         """Keep the evidence and refuse."""
         name = f"{EVIDENCE}/{hashlib.sha256(str(note).encode()).hexdigest()[:16]}"
         files = {f"{name}/theirs": str(note).encode(), f"{name}/leaves": b"".join(leaves)}
         if self._vault.size(CHECKPOINT) is not None:
             files[f"{name}/ours"] = self._vault.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
+        files |= {f"{name}/{one}": content for one, content in (more or {}).items()}
         self._own.create(files)
         raise Rewritten(
             f"{what}. Nothing was countersigned; the evidence is kept.",

@@ -14,6 +14,7 @@ The form: docs/reference/vault.md. A SQLite file, because keys are looked up by 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import sqlite3
@@ -35,6 +36,9 @@ FORM = 1
 KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
 IDS_AT_ONCE = 500
 ROWS_AT_ONCE = 1000
+
+
+NO_SUCH_KEY = "The key ring has no such key."
 _NONCE_BYTES = 12
 _WRAPPING = b"tourniquet key ring wrapping v1\x00"
 _LABELS = b"tourniquet key ring labels v1\x00"
@@ -147,7 +151,7 @@ class KeyRing:
                     "SELECT wrapped FROM key WHERE id = ?", (key_id,)
                 ).fetchone()
             if row is None:
-                raise IntegrityError("The key ring has no such key.", where=key_id.hex())
+                raise IntegrityError(NO_SUCH_KEY, where=key_id.hex())
             if row[0] is None:
                 return None
             self._held[key_id] = self._unwrap(key_id, row[0])
@@ -171,8 +175,14 @@ class KeyRing:
                 (now.isoformat(), key_id),
             )
             if found.rowcount != 1:
-                raise IntegrityError("The key ring has no such key.", where=key_id.hex())
+                raise IntegrityError(NO_SUCH_KEY, where=key_id.hex())
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def list_erased(self) -> list[bytes]:
+        """The ids of the keys that were destroyed."""
+        with _errors():
+            rows = self._database.execute("SELECT id FROM key WHERE wrapped IS NULL").fetchall()
+        return [bytes(row[0]) for row in rows]
 
     @property
     def reached(self) -> Reached:
@@ -274,7 +284,7 @@ class RingCopy:
     def pull(self) -> int:
         """Copy the rows that are new; how many.
 
-        Raises: IntegrityError when the source changed or lost one that was copied.
+        Raises: ChangedKey when the source changed or lost one that was copied.
         """
         with _errors():
             last = self._database.execute("SELECT max(number) FROM key").fetchone()[0] or 0
@@ -319,12 +329,30 @@ class RingCopy:
             erased = row is not None and row.wrapped is None
             same = row is not None and (row.wrapped == wrapped or wrapped is None or erased)
             if row is None or (row.number, row.id) != (number, key_id) or not same:
-                raise IntegrityError(
-                    "The source's ring has another key, or none, where one was copied.",
-                    where=f"key {number}",
-                    remedy="Nothing was changed here. Find out who changed the ring.",
-                )
+                raise ChangedKey(number, (key_id, wrapped), row)
         self._compared += len(ours)
+
+
+class ChangedKey(IntegrityError):
+    """The source's ring has another key, or none, where one was copied.
+
+    `evidence` tells the two apart by hashes: a wrapped key is kept in its own place alone.
+    """
+
+    def __init__(
+        self, number: int, ours: tuple[bytes, bytes | None], theirs: WrappedKey | None
+    ) -> None:
+        super().__init__(
+            f"The source's ring has another key, or none, where key {number} was copied",
+            where=f"key {number}",
+        )
+        rows = {"ours": ours, "theirs": (theirs.id, theirs.wrapped) if theirs else None}
+        lines = [f"key {number}\n"]
+        for name, row in rows.items():
+            wrapped = row[1] if row else None
+            digest = hashlib.sha256(wrapped).hexdigest() if wrapped else "none"
+            lines.append(f"{name}: id {row[0].hex() if row else 'none'}, SHA-256 {digest}\n")
+        self.evidence = "".join(lines).encode()
 
 
 @dataclass(frozen=True)
@@ -359,6 +387,10 @@ class RingFile:
                 (after, most),
             ).fetchall()
         return [WrappedKey(*row) for row in found]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
 
 
 def _begin_part(target: Path) -> Path:

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.db import connection
 
 from tourniquet.kernel import settings
@@ -35,7 +35,7 @@ from tourniquet.record.journal import COLUMNS
 from tourniquet.record.keys import Keys, begin_keys, have_keys, open_keys
 from tourniquet.record.log import CHECKPOINT, read_last, read_tile
 from tourniquet.record.models import JournalEntry
-from tourniquet.record.notes import Checkpoint, parse_verifier_key
+from tourniquet.record.notes import Checkpoint, VerifierKey, parse_verifier_key
 from tourniquet.record.registry import list_kinds
 from tourniquet.record.ring import NamedKey, Reached
 from tourniquet.record.tables import fetch_all
@@ -97,10 +97,17 @@ def find_sealed() -> Checkpoint | None:
 
     Raises: IntegrityError when the checkpoint is not one that the key beside the vault signed.
     """
-    if not (vault_folder() / CHECKPOINT).exists() or not _pinned().exists():
+    key = find_log_key()
+    if key is None or not (vault_folder() / CHECKPOINT).exists():
         return None
-    key = parse_verifier_key(_pinned().read_text(encoding="utf-8"))
     return read_last(Disk(LocalFiles(vault_folder())), key)
+
+
+def find_log_key() -> VerifierKey | None:
+    """The key of this home's log, as it was kept when the vault was begun; None before that."""
+    if not _pinned().exists():
+        return None
+    return parse_verifier_key(_pinned().read_text(encoding="utf-8"))
 
 
 def _pinned() -> Path:
@@ -112,8 +119,7 @@ def _vault_disk() -> Disk:
     return Disk(LocalFiles(vault_folder()))
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """An entry as read from the journal."""
 
     header: sealing.Header
@@ -232,11 +238,12 @@ class Sealer:
         self._keys.ring.close()
 
     def _seal(self, row: Row, key: NamedKey) -> Body:
+        chance = os.urandom(bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES)
         header = bodies.Header(
             content=row.header_bytes,
             chain=row.chain,
             key_id=key.id,
-            salt=os.urandom(bodies.SALT_BYTES),
+            salt=chance[: bodies.SALT_BYTES],
         )
         content = None
         if row.body is not None and row.salt is not None:
@@ -248,7 +255,7 @@ class Sealer:
             content_commitment=row.commitment,
             site_key=self._site.key,
             content_key=key.key,
-            seal_salt=os.urandom(bodies.SEAL_SALT_BYTES),
+            seal_salt=chance[bodies.SALT_BYTES :],
         )
 
     def _sealed_chain(self, disk: Disk) -> bytes:

@@ -23,6 +23,8 @@ from tourniquet.kernel import settings
 from tourniquet.kernel.errors import TourniquetError
 from tourniquet.record.home import clock
 
+EVERY_SECONDS = 0.5
+HURRY_SECONDS = 0.05  # where senders wait for the replica, which waits for the sealer
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 5.0
 RESTARTS_MOST = 20
@@ -33,8 +35,9 @@ BESIDE, APART = "beside", "apart"
 class SealerProcess:
     """Starts the sealer, looks after it, and stops it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, hurries: bool = False) -> None:
         self._home = home
+        self._every_seconds = HURRY_SECONDS if hurries else EVERY_SECONDS
         self._process: subprocess.Popen[bytes] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -99,6 +102,7 @@ class SealerProcess:
                 [
                     *(sys.executable, "-m", "tourniquet.cli.main", "record", "seal", "--follow"),
                     *("--parent", str(os.getpid()), "--home", str(self._home)),
+                    *("--every", str(self._every_seconds)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -106,8 +110,8 @@ class SealerProcess:
             )
 
 
-def sealer_beside() -> SealerProcess | None:
-    """The sealer of this home, where it is to run beside the server."""
+def sealer_beside(*, hurries: bool = False) -> SealerProcess | None:
+    """The sealer of this home, where it is to run beside the server; `hurries`: somebody waits."""
     if settings.read_choice("TOURNIQUET_SEALER", (BESIDE, APART)) == APART:
         return None
-    return SealerProcess(settings.home())
+    return SealerProcess(settings.home(), hurries=hurries)

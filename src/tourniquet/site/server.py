@@ -27,8 +27,10 @@ from typing import IO
 import uvicorn
 from django.db import connection
 
+from tourniquet.edge.acknowledging import read_board, wait_seconds_from_settings
 from tourniquet.edge.log import log_event
 from tourniquet.edge.mllp import Limits, Listener, tls_from_settings
+from tourniquet.edge.vault_files import stop_waiting
 from tourniquet.edge.worker import Worker
 from tourniquet.flows.break_glass import hours_held
 from tourniquet.flows.receive_messages import receive_group
@@ -91,7 +93,7 @@ def _lock(file: IO[str], home: Path) -> None:
         ) from error
 
 
-class _Http(uvicorn.Server):
+class Http(uvicorn.Server):
     """uvicorn without its own signals, telling when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -109,7 +111,8 @@ class _Http(uvicorn.Server):
         self.answers.set()
 
 
-def _open_http(host: str, port: int) -> socket.socket:
+def open_http(host: str, port: int) -> socket.socket:
+    """Open the HTTP port. Raises: OperatorError when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -141,10 +144,17 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    http_socket = _open_http(addresses.host, addresses.port)
-    listener = Listener(receive_group, now=lambda: clock().now(), limits=Limits.from_settings())
+    wait_seconds = wait_seconds_from_settings()
+    await asyncio.to_thread(_read_board)
+    http_socket = open_http(addresses.host, addresses.port)
+    listener = Listener(
+        receive_group,
+        now=lambda: clock().now(),
+        limits=Limits.from_settings(),
+        replica_wait_seconds=wait_seconds,
+    )
     mllp_port = await listener.start(addresses.host, addresses.mllp_port, tls_from_settings())
-    http = _Http(_http_config(application))
+    http = Http(http_config(application))
     http_task = loop.create_task(http.serve(sockets=[http_socket]))
     answers = loop.create_task(http.answers.wait())
     await asyncio.wait([http_task, answers], return_when=asyncio.FIRST_COMPLETED)
@@ -156,13 +166,14 @@ async def serve(
     if daily_work:
         worker.start()
     checkpointer = _start_checkpointer()
-    sealer = sealer_beside()
+    sealer = sealer_beside(hurries=wait_seconds is not None)
     if sealer is not None:
         sealer.start()
     stopped = loop.create_task(stop.wait())
     await asyncio.wait([http_task, stopped], return_when=asyncio.FIRST_COMPLETED)
     # 4. Stop.
     log_event("serve.stopping")
+    stop_waiting()
     http.should_exit = True
     worker.stop()
     await asyncio.gather(listener.stop(), http_task)
@@ -174,6 +185,14 @@ async def serve(
     log_event("serve.stopped")
 
 
+def _read_board() -> None:
+    """In a thread of its own, because it asks the database."""
+    try:
+        read_board()
+    finally:
+        connection.close()
+
+
 def _start_checkpointer() -> Checkpointer | None:
     """Copies beside the writers, where the database is SQLite's."""
     if connection.vendor != "sqlite":
@@ -183,7 +202,10 @@ def _start_checkpointer() -> Checkpointer | None:
     return checkpointer
 
 
-def _http_config(application: ThreadedApplication) -> uvicorn.Config:
+def http_config(
+    application: ThreadedApplication, *, certificate: str = "", certificate_key: str = ""
+) -> uvicorn.Config:
+    """How HTTP is served; over TLS where a certificate is named."""
     return uvicorn.Config(
         application,
         loop="asyncio",
@@ -196,4 +218,6 @@ def _http_config(application: ThreadedApplication) -> uvicorn.Config:
         timeout_keep_alive=15,
         timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         limit_concurrency=1000,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=certificate_key or None,
     )

@@ -26,6 +26,7 @@ ROLE_WORDS = {
     "data_protection": "Data protection",
     "auditor": "Auditor",
     "administrator": "Administrator",
+    "replica": "Replica",
 }
 
 
@@ -61,6 +62,24 @@ class IncidentMark:
     level: str
     title: str
     since: datetime
+
+
+@dataclass(frozen=True)
+class ProtectionMark:
+    """How many records are not yet copied out of reach, since when; said on every page."""
+
+    count: int
+    since: datetime | None
+    copied_at: datetime | None
+    fits: bool
+    late: bool
+
+    @property
+    def words(self) -> str:
+        """The records that are not, in words; empty where all are."""
+        if not self.count:
+            return ""
+        return f"{self.count:,} record{'' if self.count == 1 else 's'} not yet copied out of reach"
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,7 @@ class Shell:
     signed_in: SignedIn | None = None
     exercise: ExerciseMark | None = None
     incident: IncidentMark | None = None
+    protection: ProtectionMark | None = None
     crumbs: tuple[Crumb, ...] = ()
     done: str = ""
     form_errors: tuple[FieldError, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render as django_render
 
@@ -9,16 +11,19 @@ from tourniquet.directory.queries import names_of
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.incident.queries import find_running
 from tourniquet.record.home import clock, exercise_name
+from tourniquet.record.witness import METER
 from tourniquet.web.access import find_signed_in
 from tourniquet.web.presenters.shell import (
     Crumb,
     ExerciseMark,
     FieldError,
     IncidentMark,
+    ProtectionMark,
     Shell,
     SignedIn,
 )
 
+LATE_SECONDS = 60  # a copy is seconds behind while all is well
 _DONE = "done"
 
 
@@ -48,6 +53,7 @@ def render(
         signed_in=_signed_in(viewer) if viewer else None,
         exercise=ExerciseMark(now, scenario) if scenario else None,
         incident=_incident_mark() if viewer else None,
+        protection=_protection_mark(now) if viewer else None,
         crumbs=crumbs,
         done=http_request.session.pop(_DONE, ""),
         form_errors=form_errors,
@@ -71,3 +77,17 @@ def _incident_mark() -> IncidentMark | None:
     if incident is None:
         return None
     return IncidentMark(incident.level, incident.title, incident.declared_at)
+
+
+def _protection_mark(now: datetime) -> ProtectionMark | None:
+    found = METER.read()
+    if found is None:
+        return None
+    waited = (now - found.since).total_seconds() if found.since else 0.0
+    return ProtectionMark(
+        count=found.unprotected,
+        since=found.since,
+        copied_at=found.witnessed_at,
+        fits=found.fits,
+        late=not found.fits or waited > LATE_SECONDS,
+    )

@@ -1,0 +1,213 @@
+"""The vault for those who copy it: its files, the wrapped keys, and what a witness hands back.
+
+Invariants:
+- Only a bearer token of a role that may copy the record is heard.
+- No path of a sender's reaches the disk: names are parsed, and made anew from what was parsed.
+- Nothing beyond the signed checkpoint is given: what an interrupted sealer left is not vouched for.
+- An answer has a limit of bytes; of the calls that wait, at most WAITING_MOST do at a time.
+- What is given tells nothing about anybody: bodies are encrypted, keys wrapped.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeAlias
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.views.decorators.csrf import csrf_exempt
+
+from tourniquet.directory.roles import Task
+from tourniquet.edge.access import access, viewer_of_token
+from tourniquet.edge.acknowledging import BOARD
+from tourniquet.edge.log import log_event
+from tourniquet.edge.machine import nothing_here, token_needed, write_json
+from tourniquet.flows.keep_cosignature import keep_cosignature
+from tourniquet.kernel.errors import IntegrityError, StorageUnavailable, UserError
+from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.keys import RING_FILE
+from tourniquet.record.leaves import segment_path
+from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
+from tourniquet.record.notes import NOTE_BYTES_MOST
+from tourniquet.record.remote import RANGE_BYTES_MOST, WAIT_SECONDS_MOST
+from tourniquet.record.ring import ROWS_AT_ONCE, RingFile
+from tourniquet.record.sealer import find_log_key, find_sealed, keys_folder, vault_folder
+from tourniquet.record.tiles import ENTRIES, pack_entries, parse_tile_path
+from tourniquet.record.tree import TILE_WIDTH
+from tourniquet.record.vault import find_last
+
+View: TypeAlias = Callable[..., HttpResponse]
+WAITING_MOST = 2  # of the server's threads
+LOOK_SECONDS = 0.02
+NUMBER_DIGITS_MOST = 18
+_RANGE = re.compile(r"bytes=(\d{1,10})-(\d{1,10})", re.ASCII)
+_SEGMENT = re.compile(r"\d{9}", re.ASCII)
+_FOREVER = "private, max-age=31536000, immutable"
+_waiting = threading.BoundedSemaphore(WAITING_MOST)
+_closing = threading.Event()
+
+
+def stop_waiting() -> None:
+    """Let the calls that wait be answered at once, now and later: the server stops."""
+    _closing.set()
+
+
+def _copying(*methods: str) -> Callable[[View], View]:
+    """What every route here has in common: who may, and how it is asked."""
+
+    def declare(view: View) -> View:
+        @csrf_exempt
+        @access(Task.COPY_RECORD.value)
+        @wraps(view)
+        def wrapped(http_request: HttpRequest, **kwargs: str) -> HttpResponse:
+            if http_request.method not in methods:
+                return HttpResponseNotAllowed(methods)
+            viewer = viewer_of_token(http_request)
+            if viewer is None:
+                return token_needed()
+            viewer.demand(Task.COPY_RECORD)
+            return view(http_request, **kwargs)
+
+        return wrapped
+
+    return declare
+
+
+@_copying("GET", "HEAD")
+def checkpoint(http_request: HttpRequest) -> HttpResponse:
+    """The newest checkpoint; with ?after=SIZE&wait=SECONDS as soon as it is beyond that size."""
+    after, wait = _number(http_request, "after"), _number(http_request, "wait")
+    if after is not None and wait:
+        _wait_beyond(after, min(wait, WAIT_SECONDS_MOST))
+    if find_sealed() is None:
+        return nothing_here()
+    content = _vault().read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
+    return HttpResponse(content, content_type="text/plain; charset=utf-8")
+
+
+@_copying("GET", "HEAD")
+def verifier_key(http_request: HttpRequest) -> HttpResponse:
+    """The log's verifier key. A convenience: who copies pins one that came another way."""
+    key = find_log_key()
+    if key is None:
+        return nothing_here()
+    return HttpResponse(f"{key}\n", content_type="text/plain; charset=utf-8")
+
+
+@_copying("GET", "HEAD")
+def tile(http_request: HttpRequest, name: str) -> HttpResponse:
+    """A tile or a bundle, as far as the checkpoint covers it."""
+    try:
+        level, number, width = parse_tile_path(f"tile/{name}")
+    except IntegrityError:
+        return nothing_here()
+    sealed = find_sealed()
+    end = number * TILE_WIDTH + width
+    if sealed is None or end << (8 * max(level, 0)) > sealed.size:
+        return nothing_here()
+    if level == ENTRIES:
+        content = pack_entries(read_entries(_vault(), number, width))
+    else:
+        content = read_tile(_vault(), level, number, width)
+    return _unchanging(content)
+
+
+@_copying("GET")
+def body(http_request: HttpRequest, segment: str) -> HttpResponse:
+    """A range of a segment, as far as leaves name what is in it."""
+    found = _RANGE.fullmatch(http_request.headers.get("Range", ""))
+    sealed = find_sealed()
+    last = find_last(_vault(), sealed.size) if sealed else None
+    if last is None or not _SEGMENT.fullmatch(segment) or int(segment) > last.place.segment:
+        return nothing_here()
+    path = segment_path(int(segment))
+    size = _vault().size(path) or 0
+    end = last.place.end if int(segment) == last.place.segment else size
+    if found is None:
+        raise UserError("A segment is given in ranges.", where="Range", remedy="bytes=FIRST-LAST")
+    start, length = int(found[1]), int(found[2]) - int(found[1]) + 1
+    if not 0 < length <= RANGE_BYTES_MOST or start + length > end:
+        response = HttpResponse(status=416)
+        response["Content-Range"] = f"bytes */{end}"
+        return response
+    response = _unchanging(_vault().read_part(path, start, length))
+    response.status_code = 206
+    response["Content-Range"] = f"bytes {start}-{start + length - 1}/*"
+    return response
+
+
+@_copying("GET")
+def wrapped_keys(http_request: HttpRequest) -> HttpResponse:
+    """The wrapped keys behind ?after=NUMBER, a page at a time."""
+    ring = RingFile(keys_folder() / RING_FILE)
+    try:
+        rows = ring.rows(after=_number(http_request, "after") or 0, most=ROWS_AT_ONCE)
+    finally:
+        ring.close()
+    return write_json({"rows": rows})
+
+
+@_copying("POST")
+def cosignature(http_request: HttpRequest) -> HttpResponse:
+    """Take a checkpoint that the witness countersigned, as a signed note."""
+    content = http_request.body
+    if len(content) > NOTE_BYTES_MOST:
+        raise UserError(f"The note has more than {NOTE_BYTES_MOST} bytes.")
+    try:
+        kept = keep_cosignature(content)
+    except IntegrityError:
+        log_event("vault.cosignature_refused")
+        raise
+    BOARD.tell(kept.checkpoint.size)
+    return write_json({"witnessed": kept.checkpoint.size})
+
+
+def _wait_beyond(after: int, seconds: int) -> None:
+    """Look until the checkpoint's file changes, where not too many wait already."""
+    if not _waiting.acquire(blocking=False):
+        return
+    try:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            sealed = find_sealed()
+            if sealed is not None and sealed.size > after:
+                return
+            before = _changed()
+            while _changed() == before and time.monotonic() < until:
+                if _closing.wait(LOOK_SECONDS):
+                    return
+    finally:
+        _waiting.release()
+
+
+def _changed() -> tuple[int, int] | None:
+    """What differs as soon as another checkpoint is in place."""
+    try:
+        found = (vault_folder() / CHECKPOINT).stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageUnavailable("The vault can't be read.", where=CHECKPOINT) from error
+    return found.st_ino, found.st_mtime_ns
+
+
+def _vault() -> Disk:
+    return Disk(LocalFiles(vault_folder()))
+
+
+def _number(http_request: HttpRequest, name: str) -> int | None:
+    text = http_request.GET.get(name, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MOST):
+        raise UserError("This must be a whole number.", where=name)
+    return int(text)
+
+
+def _unchanging(content: bytes) -> HttpResponse:
+    response = HttpResponse(content, content_type="application/octet-stream")
+    response["Cache-Control"] = _FOREVER
+    return response

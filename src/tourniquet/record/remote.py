@@ -1,0 +1,345 @@
+"""A vault and its wrapped keys on another machine, read over HTTP.
+
+Invariants:
+- Nothing is believed because a server said it: whoever reads verifies.
+- Every answer has a limit of bytes and of seconds, every call a limit of tries.
+- The token goes to one host, over TLS with the host's name checked; in the clear to this very
+  machine only. Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
+from tourniquet.record.bodies import KEY_ID_BYTES
+from tourniquet.record.notes import Note
+from tourniquet.record.ring import WrappedKey
+
+RANGE_BYTES_MOST = 8 * 1024 * 1024  # of one answer; the server gives no more either
+PAGE_BYTES_MOST = 1024 * 1024
+ANSWER_BYTES_MOST = 64 * 1024
+WRAPPED_BYTES_MOST = 256
+TIME_CHARACTERS_MOST = 64
+CALL_SECONDS = 30.0
+WAIT_SECONDS_MOST = 20
+TRIES = 4
+TOKEN_BYTES_MOST = 512
+_PAUSE_SECONDS = 0.3
+_READ_BYTES = 256 * 1024
+_PASSING = frozenset({429, 502, 503, 504})
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    content: bytes
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What is asked, with the limits of its answer."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    bytes_most: int
+    seconds: float
+
+
+class Remote:
+    """One server, spoken to over one connection that is kept. For one thread."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca: Path | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Speak to the server at this address; `ca`: certificates to trust instead of the system's.
+
+        Raises: OperatorError when the address, the token or the certificates are none.
+        """
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        secure = parts.scheme == "https"
+        fits = (secure or parts.scheme == "http") and parts.hostname and port != -1
+        if not fits or parts.username or parts.query or parts.fragment:
+            raise OperatorError(
+                "This is not the address of a server.",
+                where="--from",
+                remedy="Write https://HOST:PORT, or the folder of a vault.",
+            )
+        if not secure and parts.hostname not in _HERE:
+            raise OperatorError(
+                "The token would go over the network in the clear.",
+                where="--from",
+                remedy="Use https; http is for this machine itself.",
+            )
+        if not _TOKEN.fullmatch(token):
+            raise OperatorError("The file holds no token.", where="--token-file")
+        assert parts.hostname is not None  # see `fits`
+        self.host = parts.hostname
+        self._base = parts.path.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+        self._connection = _connection(self.host, port, _trust(ca) if secure else None)
+        self._pause = pause
+        self._given_up = False
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        bytes_most: int,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float = CALL_SECONDS,
+    ) -> Answer:
+        """Ask, again where it may help; an answer of 2xx or 404.
+
+        Raises: StorageUnavailable when the server does not answer now; OperatorError when it
+        refuses us; IntegrityError when the answer is longer than allowed.
+        """
+        asked = _Call(method, path, {**self._headers, **(headers or {})}, body, bytes_most, seconds)
+        trouble: Exception | None = None
+        for number in range(TRIES):
+            if number > 1:  # the first time it may only be a kept connection that has ended
+                self._pause(_PAUSE_SECONDS * 4 ** (number - 2))
+            if self._given_up:
+                break
+            try:
+                answer = self._ask(asked)
+            except ssl.SSLCertVerificationError as error:
+                self._connection.close()
+                raise OperatorError(
+                    "The server's certificate is not one that is trusted here.",
+                    where=self.host,
+                    remedy="Name its certificate authority with --ca.",
+                ) from error
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                trouble = error
+                continue
+            if answer.status not in _PASSING:
+                return self._accepted(answer, path)
+            trouble = None
+        raise StorageUnavailable(
+            "The source does not answer.",
+            where=self.host,
+            remedy="Look whether it runs and can be reached; what was pulled stays.",
+        ) from trouble
+
+    def give_up(self) -> None:
+        """End the call at hand, and every later one. For handlers of signals."""
+        self._given_up = True
+        if self._connection.sock is not None:
+            with contextlib.suppress(OSError):  # it was not connected any more
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _ask(self, call: _Call) -> Answer:
+        until = time.monotonic() + call.seconds
+        connection = self._connection
+        connection.timeout = call.seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(call.seconds)
+        connection.request(call.method, self._base + call.path, call.body, dict(call.headers))
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        parts: list[bytes] = []
+        size = 0
+        while part := response.read1(_READ_BYTES):
+            parts.append(part)
+            size += len(part)
+            if size > call.bytes_most:
+                connection.close()
+                raise IntegrityError(
+                    f"The answer has more than {call.bytes_most} bytes.",
+                    where=f"{self.host}{call.path}",
+                )
+            if time.monotonic() > until:
+                raise TimeoutError("the answer takes too long")
+        expected = found.get("content-length", "")
+        if call.method != "HEAD" and expected.isdecimal() and int(expected) != size:
+            raise http.client.IncompleteRead(b"")
+        response.close()
+        return Answer(response.status, found, b"".join(parts))
+
+    def _accepted(self, answer: Answer, path: str) -> Answer:
+        status = answer.status
+        if 200 <= status < 300 or status == 404:
+            return answer
+        where = f"{self.host}{path.partition('?')[0]}"
+        if status in {401, 403}:
+            raise OperatorError(
+                "The source does not accept the token.",
+                where=where,
+                remedy="Give an account of the role replica, and its token with --token-file.",
+            )
+        if status >= 500:
+            raise StorageUnavailable(f"The source has a fault (status {status}).", where=where)
+        words = answer.content[:200].decode("utf-8", "replace")
+        said = "".join(sign if sign.isprintable() else " " for sign in words).strip()
+        raise OperatorError(f"The source refused (status {status}): {said}", where=where)
+
+
+class RemoteVault:
+    """A vault behind `/vault/` as a `Reader`."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        """See `Reader`."""
+        answer = self._remote.call("GET", f"/vault/{path}", bytes_most=bytes_most)
+        if answer.status != 200:
+            raise IntegrityError("The file is missing.", where=path)
+        return answer.content
+
+    def read_part(self, path: str, at: int, length: int) -> bytes:
+        """See `Reader`."""
+        end = at + length
+        return b"".join(
+            self._range(path, start, min(RANGE_BYTES_MOST, end - start))
+            for start in range(at, end, RANGE_BYTES_MOST)
+        )
+
+    def size(self, path: str) -> int | None:
+        """See `Reader`."""
+        answer = self._remote.call("HEAD", f"/vault/{path}", bytes_most=ANSWER_BYTES_MOST)
+        length = answer.headers.get("content-length", "")
+        if answer.status != 200:
+            return None
+        if not length.isdecimal():
+            raise IntegrityError("The source does not say how long the file is.", where=path)
+        return int(length)
+
+    def names(self, folder: str) -> list[str]:
+        """A server does not list what it has. Raises: IntegrityError."""
+        raise IntegrityError("A server's files are not listed.", where=folder)
+
+    def wait(self, size: int, *, seconds: int = WAIT_SECONDS_MOST) -> None:
+        """Return once the checkpoint may be beyond this size, or the time is over."""
+        self._remote.call(
+            "GET",
+            f"/vault/checkpoint?after={size}&wait={seconds}",
+            bytes_most=ANSWER_BYTES_MOST,
+            seconds=CALL_SECONDS + seconds,
+        )
+
+    def tell(self, note: Note) -> None:
+        """Hand over a checkpoint that was countersigned. Raises: as `Remote.call`."""
+        answer = self._remote.call(
+            "POST",
+            "/vault/cosignature",
+            bytes_most=ANSWER_BYTES_MOST,
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+            body=str(note).encode(),
+        )
+        if answer.status == 404:
+            raise OperatorError(
+                "The source pins no witness, so it takes no cosignature.",
+                where="/vault/cosignature",
+                remedy="Set TOURNIQUET_WITNESS_KEY there to the line in witness.vkey.",
+            )
+
+    def _range(self, path: str, start: int, length: int) -> bytes:
+        answer = self._remote.call(
+            "GET",
+            f"/vault/{path}",
+            bytes_most=length,
+            headers={"Range": f"bytes={start}-{start + length - 1}"},
+        )
+        if answer.status != 206 or len(answer.content) != length:
+            raise IntegrityError(
+                f"The source does not give {length} bytes from {start} on.", where=path
+            )
+        return answer.content
+
+
+class _KeyPage(msgspec.Struct, frozen=True):
+    """A page of wrapped keys as a server sends it."""
+
+    rows: list[WrappedKey]
+
+
+class RemoteRing:
+    """The wrapped keys behind `/vault-keys` as a `RingSource`."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def rows(self, *, after: int, most: int) -> Sequence[WrappedKey]:
+        """See `RingSource`. Raises: IntegrityError when what comes are no such rows."""
+        path = f"/vault-keys?after={after}"
+        answer = self._remote.call("GET", path, bytes_most=PAGE_BYTES_MOST)
+        if answer.status != 200:
+            raise OperatorError(
+                "The source serves no wrapped keys.",
+                where="/vault-keys",
+                remedy="Name the folder with its key ring with --from-keys.",
+            )
+        try:
+            rows = msgspec.json.decode(answer.content, type=_KeyPage).rows
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise _no_keys() from None
+        if not all(_fits(row) and row.number > after for row in rows):
+            raise _no_keys()
+        return rows[:most]
+
+
+def _fits(row: WrappedKey) -> bool:
+    return (
+        len(row.id) == KEY_ID_BYTES
+        and (row.wrapped is None or 0 < len(row.wrapped) <= WRAPPED_BYTES_MOST)
+        and len(row.made_at) <= TIME_CHARACTERS_MOST
+    )
+
+
+def _no_keys() -> IntegrityError:
+    return IntegrityError("What the source gives are not wrapped keys.", where="/vault-keys")
+
+
+def _connection(
+    host: str, port: int | None, trust: ssl.SSLContext | None
+) -> http.client.HTTPConnection:
+    if trust is None:
+        return http.client.HTTPConnection(host, port, timeout=CALL_SECONDS)
+    return http.client.HTTPSConnection(host, port, timeout=CALL_SECONDS, context=trust)
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    except (OSError, ssl.SSLError) as error:
+        raise OperatorError(
+            "The certificates can't be read.", where="--ca", remedy="Name a file in PEM."
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,226 @@
+"""What a witness has countersigned of this home's vault, and what it has not yet.
+
+The file `witnessed` in the home holds the newest checkpoint with the cosignature of the witness
+that is pinned (TOURNIQUET_WITNESS_KEY).
+
+Invariants:
+- Nothing counts as out of reach but what the pinned witness signed, of a tree that is ours, over a
+  journal that is still the one that was sealed.
+- A file that is not as it should be counts as none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+
+from django.db import connection
+
+from tourniquet.kernel import settings
+from tourniquet.kernel.errors import IntegrityError, OperatorError
+from tourniquet.record.database import storage_errors
+from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.journal import read_head
+from tourniquet.record.log import read_tile
+from tourniquet.record.models import JournalEntry
+from tourniquet.record.notes import (
+    NOTE_BYTES_MOST,
+    WITNESS_KEY,
+    Checkpoint,
+    Note,
+    VerifierKey,
+    check,
+    parse_verifier_key,
+    read_checkpoint,
+    read_note,
+)
+from tourniquet.record.sealer import find_log_key, find_sealed, vault_folder
+from tourniquet.record.tree import Tree
+from tourniquet.record.vault import VaultReader
+
+WITNESSED_FILE = "witnessed"
+SETTING = "TOURNIQUET_WITNESS_KEY"
+METER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """A checkpoint that the witness countersigned, and when, by the witness's clock."""
+
+    checkpoint: Checkpoint
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Protection:
+    """How much of the journal lies out of reach of who takes over this machine.
+
+    `since` is when the oldest entry was recorded that does not; `fits` is False where the journal
+    is not the one that was countersigned: then nothing counts as protected.
+    """
+
+    position: int
+    witnessed: int
+    witnessed_at: datetime | None
+    since: datetime | None
+    fits: bool
+
+    @property
+    def unprotected(self) -> int:
+        """How many entries are not out of reach."""
+        return self.position - self.witnessed
+
+
+def find_witness_key() -> VerifierKey | None:
+    """The key of the witness that is pinned; None where there is none. Raises: OperatorError."""
+    line = settings.read(SETTING)
+    if not line:
+        return None
+    key = parse_verifier_key(line)
+    if key.kind != WITNESS_KEY:
+        raise OperatorError(
+            "The key is a log's, not a witness's.",
+            where=SETTING,
+            remedy="Take the line in witness.vkey of the replica's folder.",
+        )
+    return key
+
+
+def read_cosigned(content: bytes, witness: VerifierKey) -> tuple[Note, Witnessed]:
+    """A note that our log and the witness signed. Raises: IntegrityError."""
+    note = read_note(content)
+    log_key = find_log_key()
+    if log_key is None:
+        raise IntegrityError("Nothing was sealed here yet.")
+    checkpoint = read_checkpoint(note, log_key)
+    seconds = check(note, witness)
+    assert seconds is not None  # a witness's signature says when
+    try:
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        raise IntegrityError("The time of the cosignature is none.") from None
+    return note, Witnessed(checkpoint, at)
+
+
+def demand_ours(checkpoint: Checkpoint) -> None:
+    """Demand that a checkpoint is one of this vault, and its journal still ours.
+
+    Raises: IntegrityError: there are two histories under one key.
+    """
+    sealed = find_sealed()
+    disk = Disk(LocalFiles(vault_folder()))
+    if sealed is None or checkpoint.size > sealed.size:
+        raise IntegrityError(
+            f"The vault ends at {sealed.size if sealed else 0}; the witness saw {checkpoint.size}.",
+            where=WITNESSED_FILE,
+            remedy="This vault is an older copy, or another has its key. Compare with the replica.",
+        )
+    if not checkpoint.size:
+        return
+    root = Tree(sealed.size, lambda *tile: read_tile(disk, *tile)).root(checkpoint.size)
+    if root != checkpoint.root:
+        raise IntegrityError(
+            "The witness countersigned another history under this log's key.",
+            where=f"position {checkpoint.size}",
+            remedy="Keep both vaults. Believe the replica, and find out who has the key.",
+        )
+    leaf = VaultReader(disk, checkpoint.size).leaf(checkpoint.size)
+    with storage_errors():
+        row = JournalEntry.objects.filter(position=checkpoint.size).values_list("commitment")
+        found = row.first()
+    if found is None or bytes(found[0]) != leaf.content_commitment:
+        raise IntegrityError(
+            "The journal is not the one that was countersigned.",
+            where=f"position {checkpoint.size}",
+            remedy="The database was put back to an older state. Restore it from the vault.",
+        )
+
+
+def find_witnessed() -> Witnessed | None:
+    """The newest countersigned checkpoint; None where there is none yet.
+
+    Raises: IntegrityError when the file is not what the pinned keys signed.
+    """
+    witness = find_witness_key()
+    if witness is None or not (settings.home() / WITNESSED_FILE).exists():
+        return None
+    content = Disk(LocalFiles(settings.home())).read(WITNESSED_FILE, bytes_most=NOTE_BYTES_MOST)
+    return read_cosigned(content, witness)[1]
+
+
+def keep_witnessed(note: Note) -> None:
+    """Keep a checkpoint as the newest. The caller has compared it, and is the only one."""
+    Disk(LocalFiles(settings.home())).replace(WITNESSED_FILE, str(note).encode())
+
+
+class ProtectionReader:
+    """Says how much is protected; what was compared once is not compared again."""
+
+    def __init__(self) -> None:
+        self._compared: Checkpoint | None = None
+
+    def read(self) -> Protection | None:
+        """How much is protected now; None where no witness is pinned.
+
+        Raises: StorageUnavailable when the database does not answer.
+        """
+        if find_witness_key() is None:
+            return None
+        found, fits = self._find()
+        with storage_errors():
+            position = read_head().position  # after the file: what it covers is in the journal
+        if found is not None and found.checkpoint.size > position:
+            found, fits = None, False
+        witnessed = found.checkpoint.size if found else 0
+        return Protection(
+            position=position,
+            witnessed=witnessed,
+            witnessed_at=found.at if found else None,
+            since=_recorded_at(witnessed + 1) if witnessed < position else None,
+            fits=fits,
+        )
+
+    def _find(self) -> tuple[Witnessed | None, bool]:
+        try:
+            found = find_witnessed()
+            if found is not None and found.checkpoint != self._compared:
+                demand_ours(found.checkpoint)
+                self._compared = found.checkpoint
+        except (IntegrityError, OperatorError):  # also files that this account may not read
+            return None, False
+        return found, True
+
+
+class ProtectionMeter:
+    """The same for pages and metrics, at most METER_SECONDS old, whoever asks how often."""
+
+    def __init__(self, *, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._reader = ProtectionReader()
+        self._home: tuple[object, ...] = ()
+        self._found: Protection | None = None
+        self._until = 0.0
+
+    def read(self) -> Protection | None:
+        """How much is protected; None where no witness is pinned. Raises: StorageUnavailable."""
+        home = (settings.home(), settings.read(SETTING), connection.settings_dict["NAME"])
+        with self._lock:
+            if home != self._home:  # a process that serves has one; tests and exercises have many
+                self._home, self._reader, self._until = home, ProtectionReader(), 0.0
+            if self._now() >= self._until:
+                self._found = self._reader.read()
+                self._until = self._now() + METER_SECONDS
+            return self._found
+
+
+METER = ProtectionMeter()
+
+
+def _recorded_at(position: int) -> datetime | None:
+    with storage_errors():
+        row = JournalEntry.objects.filter(position=position).values_list("recorded_at").first()
+    return row[0] if row else None

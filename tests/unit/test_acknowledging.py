@@ -1,0 +1,156 @@
+"""unit: answers that wait for the replica."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tourniquet.edge.acknowledging import AnswerHold, WitnessBoard
+from tourniquet.edge.counters import MllpCounters
+from tourniquet.flows.receive_messages import Answer
+
+SECONDS = 5.0
+
+
+class Clock:
+    """A time that tests set."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class Desk:
+    """A hold with its witness, its time, and what it delivered."""
+
+    def __init__(self) -> None:
+        self.board, self.clock, self.counters = WitnessBoard(), Clock(), MllpCounters()
+        self.delivered: list[str] = []
+        self._bell = threading.Condition()
+        self.hold: AnswerHold[str] = AnswerHold(
+            self._deliver,
+            seconds=SECONDS,
+            counters=self.counters,
+            board=self.board,
+            now=self.clock,
+        )
+        self.hold.start()
+
+    def _deliver(self, pairs: list[tuple[str, Answer]]) -> None:
+        with self._bell:
+            self.delivered += [ticket for ticket, _ in pairs]
+            self._bell.notify_all()
+
+    def put(self, through: int, *tickets: str, code: str = "AA") -> None:
+        self.hold.put([(ticket, Answer(code, b"", 1, "", through)) for ticket in tickets])
+
+    def wait_until(self, seconds: float) -> None:
+        """Let the time pass, and the hold see it."""
+        self.clock.time += seconds
+        with self.board.bell:
+            self.board.bell.notify_all()
+
+    def demand(self, *tickets: str) -> None:
+        """Demand that exactly these were delivered, soon."""
+        with self._bell:
+            self._bell.wait_for(lambda: len(self.delivered) >= len(tickets), 5)
+            assert self.delivered == list(tickets)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_an_answer_waits_for_the_whole_of_its_group(desk: Desk) -> None:
+    desk.put(10, "a", "b")
+    desk.put(12, "c")
+    desk.board.tell(9)
+    assert desk.delivered == []
+    assert desk.counters.held == 3
+    desk.board.tell(10)
+    desk.demand("a", "b")
+    desk.board.tell(12)
+    desk.demand("a", "b", "c")
+    desk.put(12, "d")
+    assert desk.delivered[-1] == "d"  # at once, in the writer's own thread
+    assert (desk.counters.held, desk.counters.unprotected) == (0, 0)
+
+
+def test_what_does_not_accept_does_not_wait(desk: Desk) -> None:
+    desk.put(0, "a", code="AE")
+    desk.put(10, "b", code="AR")
+    assert desk.delivered == ["a", "b"]
+    assert desk.counters.unprotected == 0
+
+
+def test_a_replica_that_is_away_costs_one_wait(desk: Desk) -> None:
+    desk.put(10, "a")
+    desk.wait_until(SECONDS - 0.1)
+    assert desk.delivered == []
+    desk.put(11, "b")
+    desk.wait_until(0.1)
+    desk.demand("a", "b")  # also the one that came later: the replica is away
+    desk.put(20, "c")
+    assert desk.delivered == ["a", "b", "c"]
+    assert desk.counters.unprotected == 3
+
+
+def test_answers_wait_again_once_the_replica_has_caught_up(desk: Desk) -> None:
+    desk.put(10, "a")
+    desk.wait_until(SECONDS)
+    desk.demand("a")
+    desk.put(20, "b")
+    desk.board.tell(19)
+    desk.put(21, "c")
+    assert desk.delivered == ["a", "b", "c"]
+    desk.board.tell(20)
+    desk.put(22, "d")
+    assert desk.delivered == ["a", "b", "c", "d"]  # it has not all that was given out without it
+    desk.board.tell(22)
+    desk.put(23, "e")
+    assert desk.delivered == ["a", "b", "c", "d"]
+    desk.board.tell(23)
+    desk.demand("a", "b", "c", "d", "e")
+    assert desk.counters.unprotected == 4
+
+
+def test_a_witness_never_goes_back(desk: Desk) -> None:
+    desk.board.tell(10)
+    desk.board.tell(5)
+    desk.put(10, "a")
+    assert desk.delivered == ["a"]
+
+
+def test_stopping_lets_all_go_and_says_so(desk: Desk) -> None:
+    desk.put(10, "a")
+    desk.hold.stop()
+    desk.demand("a")
+    desk.put(11, "b")
+    desk.demand("a", "b")
+    assert desk.counters.unprotected == 2
+
+
+def test_connections_that_are_gone_do_not_end_it() -> None:
+    board, clock = WitnessBoard(), Clock()
+    gone = threading.Event()
+
+    def deliver(pairs: list[tuple[str, Answer]]) -> None:
+        if pairs[0][0] == "gone":
+            gone.set()
+            raise RuntimeError("the loop is closed")
+        arrived.set()
+
+    arrived = threading.Event()
+    hold: AnswerHold[str] = AnswerHold(
+        deliver, seconds=SECONDS, counters=MllpCounters(), board=board, now=clock
+    )
+    hold.start()
+    for through, ticket in ((1, "gone"), (2, "there")):
+        hold.put([(ticket, Answer("AA", b"", 1, "", through))])
+        board.tell(through)
+    assert gone.wait(5)
+    assert arrived.wait(5)
