@@ -29,7 +29,19 @@ from tests.flows.test_seal import OTHER, PATIENT, append, applied, received
 from tests.support.console import NOW
 from tests.support.database import Database
 from tests.support.sealing import opened, seal
+from tourniquet.cli.record_prove import READ_KINDS, keys_of, parse_positions
+from tourniquet.flows.note_proof import note_proof
+from tourniquet.kernel.errors import UserError
+from tourniquet.patients.entries import (
+    Demographics,
+    IdentifierFact,
+    PatientMerged,
+    PatientRegistered,
+    RecordRead,
+)
 from tourniquet.patients.models import Patient, Reading
+from tourniquet.patients.rules import NHS as NHS_SYSTEM
+from tourniquet.record import proof
 from tourniquet.record.comparison import NAMED_MOST, Named, compare_database
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import make_signer
@@ -37,10 +49,21 @@ from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.notes import WITNESS_KEY, cosign, read_checkpoint, read_note
 from tourniquet.record.opening import open_entry
-from tourniquet.record.proof import Bundle, Shown, make_bundle
+from tourniquet.record.proof import (
+    ENTRIES_MOST,
+    Bundle,
+    Shown,
+    Wanted,
+    choose,
+    make_bundle,
+    read_verified,
+    write_bundle,
+)
 from tourniquet.record.sealer import vault_folder
+from tourniquet.record.vault import VaultReader
 
 Json = dict[str, Any]  # Any: JSON as it is read
+THIRD = "01j00000000000000000000003"
 WITNESS = make_signer("witness.example", WITNESS_KEY)
 SCRIPT = Path(tourniquet_verify.__file__)
 SECONDS = int((NOW + timedelta(minutes=1)).timestamp())
@@ -352,9 +375,13 @@ def test_who_opened_this_patient_goes_to_an_outsider(
     before.write_bytes((sqlite_database.home / "vault/checkpoint").read_bytes())
     out = tmp_path / "bundle.json"
     asked = ("record", "prove", "--patient", NHS, "--out", out, "--json")
-    refused = tourniquet(sqlite_database, *asked)
-    assert refused.returncode == 1
-    assert b"say why" in refused.stderr
+    for options in ((), ("--headers-only",), ("--why", " "), ("--why", "w" * 501)):
+        refused = tourniquet(sqlite_database, *asked, *options)
+        assert refused.returncode == 1, options
+        assert b"say why" in refused.stderr or b"Too long" in refused.stderr
+        assert refused.stderr.count(b"\n") == 1
+    assert not out.exists()
+    assert Reading.objects.count() == 0
     whole = answer(tourniquet(sqlite_database, *asked, "--why", "complaint 12"))
     assert len(whole["entries"]) > 2
     answer(tourniquet(sqlite_database, "record", "seal", "--json"))
@@ -365,21 +392,22 @@ def test_who_opened_this_patient_goes_to_an_outsider(
     reading = Reading.objects.order_by("position").first()
     assert reading is not None
     assert (reading.what, reading.channel, reading.words) == ("proof", "command", "complaint 12")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-I", SCRIPT, out, "--no-witness"),
-            *("--log-key", sqlite_database.home / "vault.vkey"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "record.read recorded" in done.stdout
-    assert "complaint 12" in done.stdout
-    assert "tourniquet comparison report v1" in done.stdout
-    assert Patient.objects.get().pk in done.stdout
+    told = _checked(out, sqlite_database.home)
+    assert "record.read recorded" in told
+    assert "complaint 12" in told
+    assert "tourniquet comparison report v1" in told
+    assert Patient.objects.get().pk in told
+    every = answer(tourniquet(sqlite_database, *asked, *more, "--headers", "1-"))
+    assert every["entries"] == list(range(1, every["checkpoint"] + 1))
+    told = _checked(out, sqlite_database.home)
+    assert f"HOLDS: from 1 to {every['checkpoint']} every entry is here: " in told
+    others = ", ".join(str(position) for position in whole["entries"])
+    patient = Patient.objects.get().pk
+    assert f"Headers here under the key of {patient}, content not: {others}.\n" in told
+    assert Reading.objects.count() == 3, "each bundle was one"
+    answer(tourniquet(sqlite_database, *asked, "--headers-only", "--why", "who"))
+    assert Reading.objects.count() == 4, "whoever gets the headers knows whose they are"
+    assert patient not in _checked(out, sqlite_database.home)
 
 
 def test_a_restore_report_verifies(sqlite_database: Database, tmp_path: Path) -> None:
@@ -391,19 +419,150 @@ def test_a_restore_report_verifies(sqlite_database: Database, tmp_path: Path) ->
     report = new / "restore-report.note"
     asked = ("record", "prove", "--out", out, "--json", "--report")
     answer(tourniquet(sqlite_database, *asked, report))
+    told = _checked(out, home)
+    assert "SIGNED by the log, whose word it is:\n  | tourniquet restore report v1\n" in told
+    report.write_text(report.read_text().replace("erased before: 0", "erased before: 1"))
+    refused = tourniquet(sqlite_database, *asked, report)
+    assert refused.returncode == 1
+    assert b"does not fit the note" in refused.stderr
+
+
+def _checked(bundle: Path, home: Path) -> str:
+    """What the checker says of a bundle that holds."""
+    command = (sys.executable, "-I", SCRIPT, bundle, "--no-witness")
     done = subprocess.run(
-        [
-            *(sys.executable, "-I", SCRIPT, out, "--no-witness"),
-            *("--log-key", home / "vault.vkey"),
-        ],
+        [*command, "--log-key", home / "vault.vkey"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "SIGNED by the log, whose word it is:\n  | tourniquet restore report v1\n" in done.stdout
-    report.write_text(report.read_text().replace("erased before: 0", "erased before: 1"))
-    refused = tourniquet(sqlite_database, *asked, report)
-    assert refused.returncode == 1
-    assert b"does not fit the note" in refused.stderr
+    return done.stdout
+
+
+def test_a_person_who_had_two_ids_has_two_keys(sqlite_database: Database) -> None:
+    """Who read the record before a merge read it under the id that is gone."""
+    numbers = (IdentifierFact(system=NHS_SYSTEM, value=NHS),)
+    append(
+        (PATIENT, PatientRegistered(Demographics(family_name="ONE"), numbers)),
+        (OTHER, PatientRegistered(Demographics(family_name="ONE"))),
+        (OTHER, RecordRead()),
+        (OTHER, PatientMerged(PATIENT)),
+        (PATIENT, RecordRead()),
+        (THIRD, PatientRegistered(Demographics(family_name="THREE"))),
+    )
+    seal()
+    reader, keys = opened()
+    for asked in (NHS, PATIENT, OTHER):
+        wanted = Wanted(keys=keys_of(keys.ring, asked), kinds=READ_KINDS)
+        assert [one.entry.fields.position for one in choose(reader, keys.ring, wanted)] == [3, 5]
+    for nobody in ("9990000026", "nobody"):
+        with pytest.raises(UserError, match="0 patients"):
+            keys_of(keys.ring, nobody)
+
+
+def test_a_patient_is_found_though_the_tables_are_gone(sqlite_database: Database) -> None:
+    append(applied(PATIENT, "A"), applied(OTHER, "B"))
+    seal()
+    reader, keys = opened()
+    wanted = Wanted(keys=keys_of(keys.ring, PATIENT))
+    found = choose(reader, keys.ring, wanted)
+    assert [one.entry.fields.position for one in found] == [1]
+
+
+def test_positions_are_read_as_written_and_no_others() -> None:
+    def parse(text: str) -> list[int]:
+        return sorted(parse_positions(text, 20, where="--positions"))
+
+    assert parse("5,7-9, 19-") == [5, 7, 8, 9, 19, 20]
+    assert parse("20") == [20]
+    for text in ("", "0", "21", "5-3", "-3", "3--4", "a", "1,,2", "\u0663", "9" * 5000, "1-9e3"):
+        with pytest.raises(UserError) as caught:
+            parse(text)
+        assert caught.value.where == "--positions"
+    most = ENTRIES_MOST
+    assert len(parse_positions(f"1-{most}", most + 1, where="")) == most
+    with pytest.raises(UserError, match="More than"):
+        parse_positions("1-", most + 1, where="")
+
+
+def test_what_is_asked_wrongly_writes_no_bundle(sqlite_database: Database, tmp_path: Path) -> None:
+    take(sqlite_database, tmp_path, 1)
+    answer(tourniquet(sqlite_database, "record", "seal", "--json"))
+    out = tmp_path / "bundle.json"
+    for options, said in (
+        (("--reads",), b"Whose readings"),
+        (("--patient", "nobody", "--why", "w"), b"0 patients"),
+        (("--positions", "1-99", "--why", "w"), b"has positions 1 to"),
+        (("--positions", "1"), b"say why"),
+        (("--before", tmp_path / "nothing"), b"can't be read"),
+        (("--report", tmp_path / "nothing"), b"can't be read"),
+        (("--vault", tmp_path / "nothing"), b"no vault"),
+    ):
+        done = tourniquet(sqlite_database, "record", "prove", "--out", out, *options)
+        assert done.returncode == 1, options
+        assert said in done.stderr, done.stderr
+        assert done.stderr.count(b"\n") == 1
+    assert not out.exists()
+    assert Reading.objects.count() == 0
+
+
+def test_a_bundle_ends_where_the_checker_does(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert proof.BYTES_MOST == tourniquet_verify.BUNDLE_BYTES_MOST
+    append(*(applied(PATIENT, f"A{number}") for number in range(4)))
+    seal()
+    reader, keys = opened()
+    monkeypatch.setattr(proof, "ENTRIES_MOST", 3)
+    three = choose(reader, keys.ring, Wanted(positions=frozenset({1, 2, 4})))
+    assert len(three) == 3
+    with pytest.raises(UserError, match="at most 3 entries"):
+        choose(reader, keys.ring, Wanted(headers=frozenset({1, 2, 3, 4})))
+    disk = Disk(LocalFiles(vault_folder()))
+    checkpoint, note = read_verified(disk, keys.signer.verifier)
+    bundle = Bundle(checkpoint, note, three)
+    most = len(write_bundle(disk, bundle))
+    monkeypatch.setattr(proof, "BYTES_MOST", most)
+    assert len(write_bundle(disk, bundle)) == most
+    monkeypatch.setattr(proof, "BYTES_MOST", most - 1)
+    with pytest.raises(UserError, match=f"{most - 1} bytes"):
+        write_bundle(disk, bundle)
+
+
+class GrowingVault(Disk):
+    """A vault into which a sealer publishes each time that somebody has read its checkpoint."""
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        """See `Disk`."""
+        found = super().read(path, bytes_most=bytes_most)
+        if path == CHECKPOINT:
+            append(*(applied(PATIENT, f"more {number}") for number in range(300)))
+            seal()
+        return found
+
+
+def test_a_vault_that_grows_meanwhile_is_proved_as_it_was(sqlite_database: Database) -> None:
+    append(applied(PATIENT, "A"), applied(OTHER, "B"))
+    seal()
+    _, keys = opened()
+    disk = GrowingVault(LocalFiles(vault_folder()))
+    checkpoint, note = read_verified(disk, keys.signer.verifier)
+    assert checkpoint.size == 2
+    chosen = choose(VaultReader(disk, 2), keys.ring, Wanted(positions=frozenset({1, 2})))
+    bundle = json.loads(write_bundle(disk, Bundle(checkpoint, note, chosen)))
+    assert len(bundle["entries"]) == 2
+    bundle["key"] = str(keys.signer.verifier)
+    assert "had 2 entries" in verified(bundle, witness=False)[0]
+
+
+def test_readings_are_noted_a_few_at_a_time(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tourniquet.flows.note_proof.PATIENTS_AT_ONCE", 2)
+    people = [f"{number:026}" for number in range(5)]
+    assert note_proof([*people, people[0]], why=" w ", actor="cli:a", now=NOW) == 5
+    assert sorted(Reading.objects.values_list("patient_id", "words")) == [
+        (one, "w") for one in people
+    ]
