@@ -14,6 +14,7 @@ import pytest
 from tests.repo.tree import ROOT, SOURCE, VERIFIER, list_files, list_modules, name_of, parse
 
 MOST_MODULE_LINES = 700  # house style: mostly under 300
+MOST_VERIFIER_LINES = 250
 MOST_FUNCTION_LINES = 70  # house style: mostly under 40
 _IGNORE = re.compile(r"#\s*(noqa|type:\s*ignore)(.*)")
 _CODES_AND_REASON = re.compile(r"(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[a-z-]+(,\s*[a-z-]+)*\])\s*\W*\w")
@@ -63,6 +64,25 @@ def test_the_import_contract_holds() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_the_verifier_is_one_short_file_that_shares_no_code_with_ours() -> None:
+    """Decision 0017: an auditor reads it in one sitting and runs it without an installation."""
+    assert VERIFIER.read_text(encoding="utf-8").count("\n") <= MOST_VERIFIER_LINES
+    assert _imported(VERIFIER) - set(sys.stdlib_module_names) == {"cryptography"}
+    importing = [name_of(path) for path in list_modules("src") if VERIFIER.stem in _imported(path)]
+    assert importing == []
+
+
+def _imported(path: Path) -> set[str]:
+    """The top-level names that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or ".").partition(".")[0])
+    return found
 
 
 def test_pure_modules_import_neither_django_nor_io() -> None:

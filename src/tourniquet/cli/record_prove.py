@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,10 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 
 if TYPE_CHECKING:
     from tourniquet.record.notes import Note, VerifierKey
-    from tourniquet.record.opening import OpenedEntry
-    from tourniquet.record.proof import Shown
+    from tourniquet.record.proof import Shown, Wanted
     from tourniquet.record.ring import KeyRing
-    from tourniquet.record.vault import VaultReader
 
+_POSITION = re.compile(r"[0-9]{1,15}", re.ASCII)
 READ_KINDS = frozenset({"record.read", "glass.broken"})
 
 
@@ -34,10 +34,16 @@ READ_KINDS = frozenset({"record.read", "glass.broken"})
     ),
 )
 @click.option("--out", type=output.path_argument_type(), required=True, help="The bundle's file.")
-@click.option("--positions", metavar="5,7-9", help="Entries by their positions.")
+@click.option("--positions", metavar="5,7-9,20-", help="Entries by their positions.")
 @click.option("--patient", metavar="NUMBER|ID", help="Entries about a patient.")
 @click.option("--reads", is_flag=True, help="With --patient: only who read the record.")
 @click.option("--headers-only", is_flag=True, help="Withhold what the entries say.")
+@click.option(
+    "--headers",
+    metavar="1-500",
+    help="Headers of these positions as well, so that none can be left out unseen. They name "
+    "nobody, but show which entries are under one key.",
+)
 @click.option(
     "--before",
     type=output.path_argument_type(),
@@ -73,6 +79,7 @@ def command(
     patient: str | None,
     reads: bool,
     headers_only: bool,
+    headers: str | None,
     before: Path | None,
     compare: bool,
     report_files: tuple[Path, ...],
@@ -88,32 +95,31 @@ def command(
     Whoever has `tourniquet-verify` and the pinned keys checks it without us. What is shown of
     patients is journalled as read first.
     """
-    if (patient or positions) and not headers_only and not why.strip():
-        raise UserError(
-            "Entries are shown to somebody: say why.", where="--why", remedy="Or --headers-only."
-        )
+    if reads and not patient:
+        raise UserError("Whose readings?", where="--reads", remedy="Name --patient.")
+    is_about_somebody = bool(patient or (positions and not headers_only))
     output.configure_django(home=home)
-    from tourniquet.flows.note_proof import note_proof
+    from tourniquet.flows.note_proof import check_reason, note_proof
     from tourniquet.record.disk import Disk, LocalFiles
+    from tourniquet.record.home import clock, open_home
     from tourniquet.record.keys import open_keys
-    from tourniquet.record.notes import NOTE_BYTES_MOST, read_note
-    from tourniquet.record.proof import Bundle, Shown, make_bundle
+    from tourniquet.record.proof import Bundle, choose, read_verified, write_bundle
     from tourniquet.record.sealer import keys_folder, vault_folder
     from tourniquet.record.vault import VaultReader
-    from tourniquet.record.verification import verify_vault
 
+    if is_about_somebody:
+        check_reason(why)
     folder = vault or vault_folder()
     if not folder.is_dir():
         raise OperatorError("There is no vault.", where=str(folder), remedy="Name it with --vault.")
     key, disk = read_key(key_file, folder), Disk(LocalFiles(folder))
     opened = open_keys(keys or keys_folder())
-    checkpoint = verify_vault(disk, key).checkpoint
+    checkpoint, note = read_verified(disk, key)
     reader = VaultReader(disk, checkpoint.size)
     earlier = read_earlier(before, key) if before else None
-    entries = list(_chosen(reader, opened.ring, positions, patient, reads=reads))
-    if not headers_only:
-        subjects = [one.content.subject for one in entries if one.content and one.content.subject]
-        note_proof(subjects, why=why, actor=output.operator(), now=datetime.now(UTC))
+    wanted = _wanted(opened.ring, reader.size, positions, headers, patient, reads=reads)
+    with steps_to("Looking", reader.size) as moved:
+        chosen = choose(reader, opened.ring, wanted, progress=moved)
     reports = [_read_report(file, key) for file in report_files]
     if compare:
         from tourniquet.record.comparison import compare_database
@@ -122,11 +128,14 @@ def command(
             comparison = compare_database(reader, opened.ring, progress=moved)
         text = comparison.text(checkpoint, earlier[0] if earlier else None, datetime.now(UTC))
         reports.append(_signed(text, opened.signer))
-    shown = [Shown(one, content=not headers_only) for one in entries]
-    note = read_note(disk.read("checkpoint", bytes_most=NOTE_BYTES_MOST))
-    bundle = make_bundle(disk, Bundle(checkpoint, note, shown, earlier, reports))
+    shown = [replace(one, content=one.content and not headers_only) for one in chosen]
+    text = write_bundle(disk, Bundle(checkpoint, note, shown, earlier, reports))
+    if is_about_somebody:  # even where only headers are shown: whoever gets them knows whose
+        open_home()
+        whose = [one.entry.content.subject or "" for one in chosen if one.entry.content]
+        note_proof(filter(None, whose), why=why, actor=output.operator(), now=clock().now())
     with output.replacing(out) as file:
-        json.dump(bundle, file)
+        file.write(text)
     _tell(out, shown, reports, checkpoint.size, as_json=as_json)
 
 
@@ -154,79 +163,80 @@ def _signed(text: str, signer: object) -> Note:
     return Note(text, (sign(text, signer),))
 
 
-def _chosen(
-    reader: VaultReader,
+def _wanted(
     ring: KeyRing,
+    size: int,
     positions: str | None,
+    headers: str | None,
     patient: str | None,
     *,
     reads: bool,
-) -> Iterator[OpenedEntry]:
-    from tourniquet.record.opening import open_entry
+) -> Wanted:
+    """What was asked for. Raises: UserError."""
+    from tourniquet.record.proof import Wanted
 
-    if positions:
-        for position in _parse_positions(positions, reader.size):
-            yield open_entry(reader, ring, position)
-    elif patient:
-        wanted = ring.patient_id(_patient_id(patient))
-        with steps_to("Looking", reader.size) as moved:
-            yield from _about(reader, ring, wanted, moved, reads=reads)
-
-
-def _about(
-    reader: VaultReader,
-    ring: KeyRing,
-    wanted: bytes,
-    moved: Callable[[int], None],
-    *,
-    reads: bool,
-) -> Iterator[OpenedEntry]:
-    """Entries under a patient's key, found in the vault itself: no index is believed."""
-    from tourniquet.record.bodies import open_header
-    from tourniquet.record.opening import open_entry
-
-    for position in range(1, reader.size + 1):
-        leaf = reader.leaf(position)
-        if open_header(leaf, reader.body(leaf), ring.site.key).key_id == wanted:
-            entry = open_entry(reader, ring, position)
-            if not reads or entry.fields.kind in READ_KINDS:
-                yield entry
-        moved(position)
+    return Wanted(
+        positions=parse_positions(positions, size, where="--positions"),
+        headers=parse_positions(headers, size, where="--headers"),
+        keys=keys_of(ring, patient) if patient else frozenset(),
+        kinds=READ_KINDS if reads else frozenset(),
+    )
 
 
-def _patient_id(text: str) -> str:
-    """The patient's id in this record, from an NHS number or the id itself. Raises: UserError."""
+def keys_of(ring: KeyRing, text: str) -> frozenset[bytes]:
+    """Ids of the keys of one person, from an NHS number or an id in this record.
+
+    Who was merged had several ids, and entries under each. Raises: UserError.
+    """
     from tourniquet.kernel.errors import TourniquetError
     from tourniquet.kernel.identifiers import NhsNumber
+    from tourniquet.patients.fhir_queries import SAME_PERSON_MOST, join_merged
     from tourniquet.patients.models import Patient
     from tourniquet.patients.queries import holders_of
+    from tourniquet.patients.rules import MERGED
 
     try:
-        holders = holders_of(NhsNumber.parse(text).digits)
+        found = Patient.objects.filter(pk__in=holders_of(NhsNumber.parse(text).digits))
+        people = set(found.exclude(state=MERGED).values_list("pk", flat=True))
     except TourniquetError:
-        holders = {text} if Patient.objects.filter(pk=text).exists() else set()
-    if len(holders) != 1:
+        people = {text}
+    ids = join_merged(people)
+    keys = frozenset(one for one in map(ring.patient_id, ids) if _is_in(ring, one))
+    if len(people) != 1 or not keys or len(ids) > SAME_PERSON_MOST:
         raise UserError(
-            f"{len(holders)} patients have this number.",
+            f"{len(people) if keys else 0} patients in the vault have this number.",
             where="--patient",
             remedy="Name the patient's id in the record.",
         )
-    return holders.pop()
+    return keys
 
 
-def _parse_positions(text: str, size: int) -> list[int]:
-    """Positions from `5,7-9`. Raises: UserError."""
+def _is_in(ring: KeyRing, key_id: bytes) -> bool:
+    """Whether the ring has ever had this key, erased or not."""
+    try:
+        ring.find_key(key_id)
+    except IntegrityError:
+        return False
+    return True
+
+
+def parse_positions(text: str | None, size: int, *, where: str) -> frozenset[int]:
+    """Positions from `5,7-9,20-`. Raises: UserError."""
+    from tourniquet.record.proof import ENTRIES_MOST
+
     found: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        ends = (first, last or first)
-        if not all(one.isascii() and one.isdigit() for one in ends):
-            raise UserError("These are no positions.", where="--positions", remedy="5,7-9")
-        low, high = int(ends[0]), int(ends[1])
+    for part in text.split(",") if text is not None else ():
+        first, dash, last = part.strip().partition("-")
+        last = last or (str(size) if dash else first)
+        if not all(_POSITION.fullmatch(one) for one in (first, last)):
+            raise UserError("These are no positions.", where=where, remedy="Write 5,7-9,20-.")
+        low, high = int(first), int(last)
         if not 0 < low <= high <= size:
-            raise UserError(f"The vault has positions 1 to {size}.", where="--positions")
+            raise UserError(f"The vault has positions 1 to {size}.", where=where)
+        if len(found) + high - low >= ENTRIES_MOST:
+            raise UserError(f"More than {ENTRIES_MOST} positions.", where=where)
         found.update(range(low, high + 1))
-    return sorted(found)
+    return frozenset(found)
 
 
 def _tell(

@@ -7,6 +7,10 @@ much of header and content as is to be shown, so that the leaf's commitments can
 Invariants:
 - Nothing encrypted and no key goes into a bundle: showing one entry opens no other.
 - What is not asked for is withheld: header and content are shown only where the caller says so.
+- A bundle is one that `tourniquet-verify` takes, and memory is bounded by that: entries and bytes
+  are counted while they are chosen.
+- Entries about a patient are found in the vault itself, by the key in their headers: no index and
+  no table is believed.
 
 The form, member by member: docs/reference/bundle.md.
 """
@@ -14,18 +18,31 @@ The form, member by member: docs/reference/bundle.md.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from tourniquet.kernel.errors import IntegrityError, UserError
+from tourniquet.record.bodies import open_header
 from tourniquet.record.disk import Reader
-from tourniquet.record.log import read_tile
-from tourniquet.record.notes import Checkpoint, Note
-from tourniquet.record.opening import OpenedEntry
+from tourniquet.record.log import CHECKPOINT, read_tile
+from tourniquet.record.notes import (
+    NOTE_BYTES_MOST,
+    Checkpoint,
+    Note,
+    VerifierKey,
+    read_checkpoint,
+    read_note,
+)
+from tourniquet.record.opening import OpenedEntry, open_entry
+from tourniquet.record.ring import KeyRing
 from tourniquet.record.tree import Tree
+from tourniquet.record.vault import VaultReader
+from tourniquet.record.verification import verify_vault
 
 FORM = "tourniquet bundle v1"
 ENTRIES_MOST = 100_000
+BYTES_MOST = 64 * 1024 * 1024  # what the checker takes
 Json = dict[str, object]
 
 
@@ -49,13 +66,93 @@ class Bundle:
     reports: Sequence[Note] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries: by position, by the key of a patient, and of which kinds (empty: of all).
+
+    Of `headers` the header alone is shown.
+    """
+
+    positions: frozenset[int] = frozenset()
+    headers: frozenset[int] = frozenset()
+    keys: frozenset[bytes] = frozenset()
+    kinds: frozenset[str] = frozenset()
+
+
+def choose(
+    reader: VaultReader,
+    ring: KeyRing,
+    wanted: Wanted,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Shown]:
+    """The entries that are wanted, in order; a vault is read from its beginning to find a key's.
+
+    Raises: UserError when they are more than a bundle holds; IntegrityError.
+    """
+    found: list[Shown] = []
+    size = 0
+    by_position = wanted.positions | wanted.headers
+    for position in range(1, reader.size + 1) if wanted.keys else sorted(by_position):
+        shown = _choose(reader, ring, position, wanted)
+        if shown is not None:
+            found.append(shown)
+            size += len(shown.entry.header.content)
+            size += len(shown.entry.content.body) if shown.entry.content else 0
+            _demand_room(len(found), size)
+        progress(position)
+    return found
+
+
+def _choose(reader: VaultReader, ring: KeyRing, position: int, wanted: Wanted) -> Shown | None:
+    """The entry as it is shown; None where it is not wanted."""
+    entry = None
+    is_named = position in wanted.positions
+    if not is_named and wanted.keys:
+        leaf = reader.leaf(position)
+        if open_header(leaf, reader.body(leaf), ring.site.key).key_id in wanted.keys:
+            entry = open_entry(reader, ring, position)
+            is_named = not wanted.kinds or entry.fields.kind in wanted.kinds
+    if not is_named and position not in wanted.headers:
+        return None
+    entry = entry or open_entry(reader, ring, position)
+    return Shown(entry) if is_named else Shown(replace(entry, content=None), content=False)
+
+
+def _demand_room(entries: int, size: int) -> None:
+    if entries > ENTRIES_MOST or size > BYTES_MOST:
+        raise UserError(
+            f"A bundle holds at most {ENTRIES_MOST} entries and {BYTES_MOST} bytes.",
+            where="record prove",
+            remedy="Ask for fewer, in several bundles.",
+        )
+
+
+def write_bundle(disk: Reader, bundle: Bundle) -> str:
+    """The bundle's text, as it goes into its file. Raises: as `make_bundle`."""
+    text = json.dumps(make_bundle(disk, bundle))
+    _demand_room(len(bundle.entries), len(text))
+    return text
+
+
+def read_verified(disk: Reader, key: VerifierKey) -> tuple[Checkpoint, Note]:
+    """The checkpoint that a bundle is about, and its note, once the vault was verified.
+
+    The vault may grow meanwhile; what is proved is proved of this note, so it is read but once.
+    Raises: IntegrityError when anything in the vault does not hold.
+    """
+    note = read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
+    checkpoint = read_checkpoint(note, key)
+    verify_vault(disk, key, since=checkpoint)
+    return checkpoint, note
+
+
 def make_bundle(disk: Reader, bundle: Bundle) -> Json:
     """The bundle as JSON. `disk` is a verified vault, at least as long as its checkpoint.
 
     Raises: UserError when it is too large; IntegrityError when the earlier checkpoint does not fit.
     """
-    if len(bundle.entries) > ENTRIES_MOST:
-        raise UserError(f"A bundle holds at most {ENTRIES_MOST} entries.", where="record prove")
+    _demand_room(len(bundle.entries), 0)
     tree = Tree(bundle.checkpoint.size, lambda *tile: read_tile(disk, *tile))
     found: Json = {
         "form": FORM,
