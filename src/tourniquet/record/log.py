@@ -184,23 +184,15 @@ def read_tile(disk: Reader, level: int, number: int, width: int) -> bytes:
 def _read(
     disk: Reader, level: int, number: int, width: int, bytes_most: int
 ) -> tuple[str, int, bytes]:
-    """The file, its width and its content; read once more where it was cleared in between."""
-    path, wide = _there(disk, level, number, width)
-    try:
-        return path, wide, disk.read(path, bytes_most=bytes_most)
-    except (IntegrityError, StorageUnavailable):
-        path, now_wide = _there(disk, level, number, width)
-        if now_wide == wide:
-            raise
-        return path, now_wide, disk.read(path, bytes_most=bytes_most)
-
-
-def _there(disk: Reader, level: int, number: int, width: int) -> tuple[str, int]:
-    """The file and its width: the full one where that is all there is."""
+    """The file, its width and its content: of a partial one the full where that is all there is."""
     path, full = tile_path(level, number, width), tile_path(level, number)
-    if width < TILE_WIDTH and disk.size(path) is None and disk.size(full) is not None:
-        return full, TILE_WIDTH
-    return path, width
+    if width < TILE_WIDTH:
+        try:
+            return path, width, disk.read(path, bytes_most=bytes_most)
+        except (IntegrityError, StorageUnavailable):  # cleared, perhaps just now
+            if disk.size(full) is None:
+                raise
+    return full, TILE_WIDTH, disk.read(full, bytes_most=bytes_most)
 
 
 def _read_end(disk: Reader, checkpoint: Checkpoint) -> _End:
