@@ -28,9 +28,10 @@ soak: $(DEV_STAMP) ## every test with its long forms, then SOAK_SEEDS lives of a
 	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -n 2 $(PYTEST_OPTIONS)
 	$(BIN)/python -m tests.generative.soak_vault --seeds $(SOAK_SEEDS) --first $(SOAK_FIRST)
 
-faults: $(DEV_STAMP) ## kill -9 during intake, 20 rounds on each database; every call of the sealer failing
+faults: $(DEV_STAMP) ## kill -9 during intake, 20 rounds on each database; 30 power cuts; every call of the sealer failing
 	@tools/provide_test_system.sh
-	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -q --no-cov tests/flows/test_kill.py tests/flows/test_vault_faults.py
+	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 POWER_CUTS=30 $(BIN)/pytest -q -rsP --no-cov tests/flows/test_kill.py \
+		tests/flows/test_power_cuts.py tests/flows/test_failing_disk.py tests/flows/test_vault_faults.py
 
 lint: $(DEV_STAMP) ## ruff, types, the import contract
 	$(BIN)/ruff check .

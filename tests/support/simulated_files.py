@@ -34,7 +34,7 @@ def _parts(path: str) -> tuple[str, ...]:
 class _File:
     content: bytearray = field(default_factory=bytearray)
     kept: bytearray = field(default_factory=bytearray)
-    pending: list[tuple[int, bytes]] = field(default_factory=list)
+    pending: list[tuple[int, bytes | None]] = field(default_factory=list)
 
 
 @dataclass
@@ -57,9 +57,13 @@ def _apply(names: dict[str, _File | _Folder], change: dict[str, _File | _Folder 
             names[name] = what
 
 
-def _write(content: bytearray, at: int, part: bytes) -> None:
+def _write(content: bytearray, at: int, part: bytes | None) -> None:
+    """Write a part; None cuts the file there, or fills it with zeros up to there."""
     if len(content) < at:
         content.extend(bytes(at - len(content)))
+    if part is None:
+        del content[at:]
+        return
     content[at : at + len(part)] = part
 
 
@@ -91,6 +95,19 @@ class SimulatedFiles:
             self._write(file, at, content)
             self._strike(errno.ENOSPC)
         self._write(file, at, content)
+
+    def cut(self, path: str, length: int) -> None:
+        """Make the file so long: what lies behind is gone, what is missing is zeros.
+
+        A `Disk` never asks for it; databases do.
+        """
+        file = self._find(path)
+        if not isinstance(file, _File):
+            raise FileNotFoundError(errno.ENOENT, "no such file")
+        if self._strikes():
+            self._strike(errno.EIO)
+        _write(file.content, length, None)
+        file.pending.append((length, None))
 
     def _write(self, file: _File, at: int, content: bytes) -> None:
         _write(file.content, at, content)
@@ -200,6 +217,10 @@ class SimulatedFiles:
         self._random.shuffle(pending)
         for at, content in pending:
             fate = self._random.random()
+            if content is None:
+                if fate < 0.5:
+                    _write(file.kept, at, None)
+                continue
             for start in range(0, len(content), self._sector_bytes):
                 if fate < 0.4 or (fate < 0.7 and self._random.random() < 0.5):
                     _write(file.kept, at + start, content[start : start + self._sector_bytes])
