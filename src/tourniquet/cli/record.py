@@ -10,6 +10,7 @@ import click
 
 from tourniquet.cli import (
     output,
+    record_keys,
     record_prove,
     record_replica,
     record_restore,
@@ -35,6 +36,7 @@ command.add_command(record_verify.command)
 command.add_command(record_restore.command)
 command.add_command(record_replica.command)
 command.add_command(record_prove.command)
+command.add_command(record_keys.command)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))
