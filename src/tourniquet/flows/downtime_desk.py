@@ -45,7 +45,7 @@ from tourniquet.record.book import Book
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import exercise_of
 from tourniquet.record.notes import VerifierKey
-from tourniquet.record.shares import check_share, combine_shares
+from tourniquet.record.recovery import combine, plain_words
 
 BOOK_FILE = "book"
 ACCESS_FILE = "access.jsonl"
@@ -171,7 +171,7 @@ class DowntimeDesk:
                 "You are not one of the people who unlock this desk.",
                 remedy=f"They are: {', '.join(self.accounts.holders()) or 'nobody yet'}.",
             )
-        plain = check_share(words)
+        plain = plain_words(words)
         with self._lock:
             shares = self._fresh_shares()
             if any(one.words == plain and one.holder != user.name for one in shares.values()):
@@ -184,7 +184,7 @@ class DowntimeDesk:
             # 2.
             given = [shares[name].words for name in people]
             try:
-                self._unlock(combine_shares(given), people)
+                self._unlock(combine(given), people)
             except TourniquetError:
                 self.note_access("unlocking failed", ", ".join(people))
                 raise

@@ -99,6 +99,11 @@ def combine(typed: Sequence[str]) -> bytes:
     return found.pop()
 
 
+def plain_words(typed: str) -> str:
+    """One share's words as the list spells them. Raises: UserError, as `combine`."""
+    return _read(typed, "the share")[1]
+
+
 def number_of(typed: str) -> int:
     """The number of the share with these words. Raises: UserError, as `combine`."""
     number: int = _read(typed, "the share")[0].index + 1
