@@ -57,7 +57,7 @@ def test_two_named_people_unlock_it_together(people: list[str], tmp_path: Path) 
         assert desk.accounts.find("rita")
         refused = post(amara, "/unlock/", {"words": words[0].replace(" ", " x", 1)})
         assert refused.status_code == 400
-        assert "words, not 33" in text_of(refused)
+        assert "Word 2 is not a word of the list" in text_of(refused)
         assert post(amara, "/unlock/", {"words": words[0].upper()}).status_code == 303
         assert "Words taken" in text_of(bola.get("/unlock/"))
         assert words[0].split()[5] not in amara.get("/unlock/").content.decode()
