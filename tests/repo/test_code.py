@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.tree import ROOT, SOURCE, list_files, list_modules, name_of, parse
+from tests.repo.tree import ROOT, SOURCE, VERIFIER, list_files, list_modules, name_of, parse
 
 MOST_MODULE_LINES = 700  # house style: mostly under 300
+MOST_VERIFIER_LINES = 250
 MOST_FUNCTION_LINES = 70  # house style: mostly under 40
 _IGNORE = re.compile(r"#\s*(noqa|type:\s*ignore)(.*)")
 _CODES_AND_REASON = re.compile(r"(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[a-z-]+(,\s*[a-z-]+)*\])\s*\W*\w")
@@ -45,7 +46,7 @@ def test_nothing_but_the_command_line_prints() -> None:
     printing = [
         f"{name_of(path)}:{node.lineno}"
         for path in list_modules("src")
-        if not path.is_relative_to(SOURCE / "cli")
+        if not path.is_relative_to(SOURCE / "cli") and path != VERIFIER  # a command of its own
         for node in ast.walk(parse(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
@@ -65,12 +66,31 @@ def test_the_import_contract_holds() -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
+def test_the_verifier_is_one_short_file_that_shares_no_code_with_ours() -> None:
+    """Decision 0017: an auditor reads it in one sitting and runs it without an installation."""
+    assert VERIFIER.read_text(encoding="utf-8").count("\n") <= MOST_VERIFIER_LINES
+    assert _imported(VERIFIER) - set(sys.stdlib_module_names) == {"cryptography"}
+    importing = [name_of(path) for path in list_modules("src") if VERIFIER.stem in _imported(path)]
+    assert importing == []
+
+
+def _imported(path: Path) -> set[str]:
+    """The top-level names that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or ".").partition(".")[0])
+    return found
+
+
 def test_pure_modules_import_neither_django_nor_io() -> None:
     """`rules.py`, and everything in kernel and wire, decide; they do not reach out."""
     refused = ("django", "psycopg", "sqlite3", "requests", "urllib.request", "subprocess")
     found = []
     for path in list_modules("src"):
-        parts = path.relative_to(SOURCE).parts
+        parts = path.relative_to(SOURCE.parent).parts[1:] or ("",)
         if path.name != "rules.py" and parts[0] not in ("kernel", "wire"):
             continue
         for node in ast.walk(parse(path)):

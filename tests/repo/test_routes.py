@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.support.database import Database
@@ -18,9 +19,10 @@ def _routes(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLP
             yield address, entry
 
 
-def test_every_route_declares_its_access(sqlite_database: Database) -> None:
+@pytest.mark.parametrize("root", [None, "tourniquet.site.desk_urls"])
+def test_every_route_declares_its_access(sqlite_database: Database, root: str | None) -> None:
     """The attribute that the decorators of web and edge leave on a view."""
-    routes = list(_routes(get_resolver()))
+    routes = list(_routes(get_resolver(root)))
     assert routes, "no addresses are registered"
     silent = [
         f"/{address}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "tourniquet"
+VERIFIER = ROOT / "src" / "tourniquet_verify.py"  # stands outside the package: decision 0017
 
 
 @cache

@@ -23,6 +23,7 @@ def tell_intake() -> None:
     from tourniquet.directory.roles import Role, Viewer
     from tourniquet.flows.close_call import attempt_call, close_call
     from tourniquet.flows.identify_patient import confirm_as_new, merge_into
+    from tourniquet.flows.reserve_numbers import reserve_numbers
     from tourniquet.flows.review_message import review_message
     from tourniquet.pathology.entries import ReportWithdrawn
     from tourniquet.pathology.models import CriticalCall, DiagnosticReport
@@ -51,10 +52,23 @@ def tell_intake() -> None:
     merge_into(other.pk, mary.pk, viewer=ann, comment="The same.", now=NOW)
     send(b"not a message", oru("C7", number="L9"))
     review_message(list_refused_messages()[0].position, viewer=ann, note="Seen.", now=NOW)
+    reserve_numbers(10, desk="east", purpose="", viewer=Viewer("adm", Role.ADMINISTRATOR), now=NOW)
+    _tell_of_a_desk(ann)
     report = DiagnosticReport.objects.get(filler_number="L5")
     with writing(Act("ann", NOW)) as journal:
         body = ReportWithdrawn(report=report.pk, version=2, reason="Withdrawn by telephone.")
         journal.append(body, subject=report.patient_id)
+
+
+def _tell_of_a_desk(viewer: Any) -> None:
+    """A downtime desk gave out two numbers, and its book is taken in."""
+    from tourniquet.flows.desk_export import DeskExport
+    from tourniquet.flows.reconcile_desk import reconcile_desk
+    from tourniquet.pathology.desk_lines import NumbersIssued, encode_line
+
+    line = NumbersIssued(at=NOW, who="desk:rec", code="R0001", first=1, last=2)
+    export = DeskExport("AAAAAAAA", "east", "a-record", [encode_line(line)])
+    reconcile_desk(export, record="a-record", viewer=viewer, now=NOW)
 
 
 def _to_json(value: Any) -> Any:

@@ -34,6 +34,8 @@ DONE = 0
 AT_FAULT = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
+CONSOLE_SETTINGS = "tourniquet.site.settings"
+DESK_SETTINGS = "tourniquet.site.desk_settings"
 HOME_MODE = 0o700  # patients' data lies there: nobody else on the machine may look in
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -190,7 +192,12 @@ def progress(description: str, total: int | None = None) -> Iterator[Steps]:
 # Django ----------------------------------------------------------------------------------------
 
 
-def configure_django(*, home: Path | None = None, database_url: str | None = None) -> None:
+def configure_django(
+    *,
+    home: Path | None = None,
+    database_url: str | None = None,
+    settings_module: str = CONSOLE_SETTINGS,
+) -> None:
     """Make the home folder where there is none, and Django ready for it.
 
     Called inside a command, before anything with tables is imported.
@@ -200,7 +207,7 @@ def configure_django(*, home: Path | None = None, database_url: str | None = Non
         os.environ["TOURNIQUET_HOME"] = str(home)
     if database_url is not None:
         os.environ["TOURNIQUET_DATABASE_URL"] = database_url
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tourniquet.site.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings_module
     settings.home().mkdir(mode=HOME_MODE, parents=True, exist_ok=True)
     import django
     from django.core.exceptions import ImproperlyConfigured

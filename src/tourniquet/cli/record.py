@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tourniquet.cli import output, record_replica, record_restore, record_seal, record_verify
+from tourniquet.cli import (
+    output,
+    record_desk,
+    record_history,
+    record_keys,
+    record_prove,
+    record_replica,
+    record_restore,
+    record_seal,
+    record_verify,
+)
 from tourniquet.kernel.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -28,6 +38,13 @@ command.add_command(record_seal.command)
 command.add_command(record_verify.command)
 command.add_command(record_restore.command)
 command.add_command(record_replica.command)
+command.add_command(record_prove.command)
+command.add_command(record_keys.command)
+
+
+command.add_command(record_history.command)
+for desk_command in (record_desk.account, record_desk.reserve, record_desk.reconcile):
+    command.add_command(desk_command)
 
 
 @command.command(name="status", epilog=output.example("tourniquet record status --json"))

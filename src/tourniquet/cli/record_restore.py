@@ -97,7 +97,7 @@ def command(
     opened = open_keys(keys or vault.parent / "keys")
     disk = Disk(LocalFiles(vault))
     # 1. Verify.
-    with _steps("Verifying", read_last(disk, key).size) as moved:
+    with steps_to("Verifying", read_last(disk, key).size) as moved:
         verified = verify_vault(disk, key, progress=moved)
     reader = VaultReader(disk, verified.checkpoint.size)
     last = _last_position(at, reader, opened)
@@ -117,7 +117,7 @@ def command(
 
 
 @contextmanager
-def _steps(description: str, total: int) -> Iterator[Callable[[int], None]]:
+def steps_to(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar that is told positions."""
     with output.progress(description, total) as steps:
         at = 0
@@ -163,9 +163,9 @@ def _restore(
     from tourniquet.record.restoring import compare, prepare_target, restore
 
     prepare_target()
-    with _steps("Restoring", last) as moved:
+    with steps_to("Restoring", last) as moved:
         restored = restore(reader, keys.ring, last=last, progress=moved)
-    with _steps("Comparing", last) as moved:
+    with steps_to("Comparing", last) as moved:
         tables = compare(reader, last=last, progress=moved)
     return RestoreReport(
         checkpoint=verified.checkpoint,

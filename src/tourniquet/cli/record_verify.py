@@ -12,7 +12,7 @@ from tourniquet.cli import output
 from tourniquet.kernel.errors import IntegrityError, OperatorError
 
 if TYPE_CHECKING:
-    from tourniquet.record.notes import Checkpoint, VerifierKey
+    from tourniquet.record.notes import Checkpoint, Note, VerifierKey
     from tourniquet.record.verification import Verified
 
 KEY_BYTES_MOST = 4096
@@ -68,7 +68,7 @@ def command(
     begun = time.monotonic()
     key = read_key(key_file, folder)
     disk = Disk(LocalFiles(folder))
-    earlier = _read_checkpoint(since, key) if since else None
+    earlier = read_earlier(since, key)[0] if since else None
     with output.progress("Verifying", read_last(disk, key).size) as steps:
         at = 0
 
@@ -96,13 +96,14 @@ def read_key(file: Path | None, vault: Path) -> VerifierKey:
     return parse_verifier_key(line)
 
 
-def _read_checkpoint(file: Path, key: VerifierKey) -> Checkpoint:
+def read_earlier(file: Path, key: VerifierKey) -> tuple[Checkpoint, Note]:
     """An earlier checkpoint. Raises: IntegrityError when the key did not sign it."""
     from tourniquet.record.notes import NOTE_BYTES_MOST, read_checkpoint, read_note
 
     try:
         with file.open("rb") as content:
-            return read_checkpoint(read_note(content.read(NOTE_BYTES_MOST + 1)), key)
+            note = read_note(content.read(NOTE_BYTES_MOST + 1))
+        return read_checkpoint(note, key), note
     except OSError as error:
         raise OperatorError(
             "The earlier checkpoint can't be read.", where=str(file), remedy="Name its file."

@@ -12,7 +12,9 @@ from tourniquet.pathology.entries import (
     CallAttempted,
     CallClosed,
     CallOpened,
+    DeskReconciled,
     HistoryMoved,
+    NumbersReserved,
     OrderChanged,
     OrderReceived,
     Organisations,
@@ -28,7 +30,9 @@ from tourniquet.pathology.entries import (
 from tourniquet.pathology.models import (
     CallAttempt,
     CriticalCall,
+    DeskBook,
     DiagnosticReport,
+    NumberRange,
     Observation,
     ReportVersion,
     ServiceRequest,
@@ -567,6 +571,46 @@ def call_closed(entries: Sequence[Entry[CallClosed]]) -> None:
             for e in entries
         ],
         key=("id",),
+    )
+
+
+# Downtime desks -----------------------------------------------------------------------------------
+
+
+@applies(NumbersReserved)
+def numbers_reserved(entries: Sequence[Entry[NumbersReserved]]) -> None:
+    """One range each."""
+    insert_rows(
+        NumberRange,
+        ("code", "first", "last", "desk", "purpose", "reserved_at", "position"),
+        [
+            (
+                *(e.body.code, e.body.first, e.body.last, e.body.desk, e.body.purpose),
+                *(e.recorded_at, e.position),
+            )
+            for e in entries
+        ],
+    )
+
+
+@applies(DeskReconciled)
+def desk_reconciled(entries: Sequence[Entry[DeskReconciled]]) -> None:
+    """The newest word on each desk's book."""
+    put_rows(
+        DeskBook,
+        (
+            *("desk", "lines", "digest", "issued", "keyed", "void", "unused"),
+            *("not_accounted", "reconciled_at", "position"),
+        ),
+        [
+            (
+                *(e.body.desk, e.body.lines, e.body.digest, e.body.issued, e.body.keyed),
+                *(e.body.void, e.body.unused, "; ".join(e.body.not_accounted)),
+                *(e.recorded_at, e.position),
+            )
+            for e in entries
+        ],
+        key=("desk",),
     )
 
 

@@ -223,3 +223,31 @@ class CallClosed(Body, frozen=True):
     told: str
     read_back: bool
     comment: str
+
+
+@kind("numbers.reserved", patient=False)
+class NumbersReserved(Body, frozen=True):
+    """Numbers of paper forms, both ends included, that only this desk gives out."""
+
+    code: str
+    first: int
+    last: int
+    desk: str
+    purpose: str = ""
+
+
+@kind("desk.reconciled", patient=False)
+class DeskReconciled(Body, frozen=True):
+    """The book of a downtime desk was taken in up to a line; `digest` is over its lines so far.
+
+    `not_accounted` are blocks of numbers of which nobody has said what became.
+    """
+
+    desk: str
+    lines: int
+    digest: str
+    issued: int
+    keyed: int
+    void: int
+    unused: int
+    not_accounted: tuple[str, ...] = ()

@@ -221,3 +221,30 @@ class CallAttempt(models.Model):
     actor = models.TextField()
     outcome = models.TextField()
     note = models.TextField()
+
+
+class NumberRange(models.Model):
+    """Numbers of paper forms that were reserved for a downtime desk; see pathology.desk_numbers."""
+
+    code = models.TextField(primary_key=True)
+    first = models.IntegerField()
+    last = models.IntegerField()
+    desk = models.TextField()
+    purpose = models.TextField()
+    reserved_at = models.DateTimeField()
+    position = models.BigIntegerField()
+
+
+class DeskBook(models.Model):
+    """How far the book of a downtime desk was taken in, and what became of its numbers."""
+
+    desk = models.TextField(primary_key=True)
+    lines = models.IntegerField()
+    digest = models.TextField()
+    issued = models.IntegerField()
+    keyed = models.IntegerField()
+    void = models.IntegerField()
+    unused = models.IntegerField()
+    not_accounted = models.TextField()
+    reconciled_at = models.DateTimeField()
+    position = models.BigIntegerField()

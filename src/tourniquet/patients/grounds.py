@@ -15,7 +15,8 @@ from tourniquet.kernel.errors import UserError
 
 CONSOLE = "console"
 FHIR = "fhir"
-CHANNEL_WORDS = {CONSOLE: "Console", FHIR: "FHIR"}
+COMMAND = "command"
+CHANNEL_WORDS = {CONSOLE: "Console", FHIR: "FHIR", COMMAND: "Command line"}
 
 CARE = "care"
 GLASS = "glass"

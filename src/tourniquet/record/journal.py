@@ -100,10 +100,12 @@ class Writer:
         cause: int | None = None,
         happened_at: datetime | None = None,
         act: Act | None = None,
+        origin: tuple[str, int] | None = None,
     ) -> int:
         """Append one entry and return its position. It is applied at the next flush.
 
-        `act` names another actor for this entry alone (messages of one group have many senders).
+        `act` names another actor for this entry alone (messages of one group have many senders);
+        `origin` where it was first written down, and at which place there, if not here.
         """
         found = kind_of(body)
         if found.names_patient != (subject is not None):
@@ -118,8 +120,8 @@ class Writer:
             happened_at=happened_at or who.moment,
             actor=who.actor,
             organisation=who.organisation,
-            origin=self._origin,
-            origin_position=self._position,
+            origin=origin[0] if origin else self._origin,
+            origin_position=origin[1] if origin else self._position,
             cause=cause,
         )
         content = encode(body)

@@ -10,7 +10,8 @@ The form, byte for byte: docs/reference/vault.md.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from tourniquet.kernel.errors import IntegrityError
 
@@ -22,8 +23,7 @@ _REST = struct.Struct(">32sIII")
 LEAF_BYTES = _HEAD.size + _REST.size
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a body lies: segment, offset in it, length, in bytes."""
 
     segment: int
@@ -36,8 +36,7 @@ class Place:
         return self.offset + self.length
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """A leaf as read. Position p is leaf p - 1 of the tree."""
 
     position: int

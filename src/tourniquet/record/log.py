@@ -38,7 +38,14 @@ from tourniquet.record.tiles import (
     tile_path,
     unpack_entries,
 )
-from tourniquet.record.tree import HASH_BYTES, TILE_WIDTH, Frontier, hash_leaf, read_frontier
+from tourniquet.record.tree import (
+    HASH_BYTES,
+    TILE_BITS,
+    TILE_WIDTH,
+    Frontier,
+    hash_leaf,
+    read_frontier,
+)
 
 CHECKPOINT = "checkpoint"
 BUNDLE_BYTES_MOST = TILE_WIDTH * (ENTRY_BYTES_MOST + 2)
@@ -242,7 +249,7 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
                 _compare(disk, tile.level, tile.number, tile.hashes)
     for level, row in enumerate(frontier.partial):
         if row:  # also those that the last entries did not change
-            _compare(disk, level, checkpoint.size >> 8 * (level + 1), b"".join(row))
+            _compare(disk, level, checkpoint.size >> TILE_BITS * (level + 1), b"".join(row))
     if frontier.root() != checkpoint.root:
         raise IntegrityError(
             f"The first {checkpoint.size} entries do not have the root of the checkpoint.",
@@ -261,7 +268,7 @@ def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
             (at for at, pair in enumerate(zip(kept, hashes, strict=False)) if pair[0] != pair[1]),
             min(len(kept), len(hashes)),
         )
-        position = (number * TILE_WIDTH + at // HASH_BYTES) << 8 * level
+        position = (number * TILE_WIDTH + at // HASH_BYTES) << TILE_BITS * level
         raise IntegrityError(
             f"The hash over position {position} and on is not that of the entries.", where=path
         )

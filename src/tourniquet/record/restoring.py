@@ -28,19 +28,17 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from tourniquet.kernel.errors import IntegrityError, UserError
-from tourniquet.record import bodies, sealing
+from tourniquet.record import sealing
 from tourniquet.record.database import storage_errors
 from tourniquet.record.home import find_home
 from tourniquet.record.journal import COLUMNS, Head, apply_run, read_head
 from tourniquet.record.keys import exercise_of
 from tourniquet.record.models import Home, JournalEntry
+from tourniquet.record.opening import open_entry
 from tourniquet.record.replay import BATCH, check_row, replayed_models
 from tourniquet.record.ring import KeyRing
 from tourniquet.record.tables import insert_rows
 from tourniquet.record.vault import VaultReader
-
-_decoder = msgspec.json.Decoder(sealing.Header)
-_BODY, _SALT = COLUMNS.index("body"), COLUMNS.index("salt")
 
 
 @dataclass(frozen=True)
@@ -113,36 +111,22 @@ def restore(
 
 def open_row(reader: VaultReader, ring: KeyRing, position: int) -> tuple[Any, ...]:
     """An entry as a row of the journal, in the order of COLUMNS. Raises: IntegrityError."""
-    leaf = reader.leaf(position)
-    sealed = reader.body(leaf)
-    header = bodies.open_header(leaf, sealed, ring.site.key)
-    subject = body = salt = None
-    key = ring.find_key(header.key_id) if bodies.has_content(sealed) else None
-    if key is not None:
-        content = bodies.open_content(leaf, sealed, key)
-        subject, body, salt = content.subject, content.body, content.salt
-    try:
-        found = _decoder.decode(header.content)
-    except msgspec.MsgspecError:
-        raise IntegrityError(
-            "The header is not in its form.", where=f"position {position}"
-        ) from None
+    entry = open_entry(reader, ring, position)
+    content = entry.content
     return (
-        *msgspec.structs.astuple(found),
-        subject,
-        body,
-        salt,
-        leaf.content_commitment,
-        header.chain,
+        *msgspec.structs.astuple(entry.fields),
+        content.subject if content else None,
+        content.body if content else None,
+        content.salt if content else None,
+        entry.leaf.content_commitment,
+        entry.header.chain,
     )
 
 
 def find_position(reader: VaultReader, ring: KeyRing, moment: datetime) -> int:
     """The last position before the first entry that was recorded after a moment."""
     for position in range(1, reader.size + 1):
-        leaf = reader.leaf(position)
-        header = bodies.open_header(leaf, reader.body(leaf), ring.site.key)
-        if _decoder.decode(header.content).recorded_at > moment:
+        if open_entry(reader, ring, position).fields.recorded_at > moment:
             return position - 1
     return reader.size
 

@@ -36,6 +36,9 @@ FORM = 1
 KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
 IDS_AT_ONCE = 500
 ROWS_AT_ONCE = 1000
+
+
+NO_SUCH_KEY = "The key ring has no such key."
 _NONCE_BYTES = 12
 _WRAPPING = b"tourniquet key ring wrapping v1\x00"
 _LABELS = b"tourniquet key ring labels v1\x00"
@@ -148,7 +151,7 @@ class KeyRing:
                     "SELECT wrapped FROM key WHERE id = ?", (key_id,)
                 ).fetchone()
             if row is None:
-                raise IntegrityError("The key ring has no such key.", where=key_id.hex())
+                raise IntegrityError(NO_SUCH_KEY, where=key_id.hex())
             if row[0] is None:
                 return None
             self._held[key_id] = self._unwrap(key_id, row[0])
@@ -172,8 +175,14 @@ class KeyRing:
                 (now.isoformat(), key_id),
             )
             if found.rowcount != 1:
-                raise IntegrityError("The key ring has no such key.", where=key_id.hex())
+                raise IntegrityError(NO_SUCH_KEY, where=key_id.hex())
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def list_erased(self) -> list[bytes]:
+        """The ids of the keys that were destroyed."""
+        with _errors():
+            rows = self._database.execute("SELECT id FROM key WHERE wrapped IS NULL").fetchall()
+        return [bytes(row[0]) for row in rows]
 
     @property
     def reached(self) -> Reached:

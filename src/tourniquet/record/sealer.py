@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.db import connection
 
 from tourniquet.kernel import settings
@@ -119,8 +119,7 @@ def _vault_disk() -> Disk:
     return Disk(LocalFiles(vault_folder()))
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """An entry as read from the journal."""
 
     header: sealing.Header
@@ -239,11 +238,12 @@ class Sealer:
         self._keys.ring.close()
 
     def _seal(self, row: Row, key: NamedKey) -> Body:
+        chance = os.urandom(bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES)
         header = bodies.Header(
             content=row.header_bytes,
             chain=row.chain,
             key_id=key.id,
-            salt=os.urandom(bodies.SALT_BYTES),
+            salt=chance[: bodies.SALT_BYTES],
         )
         content = None
         if row.body is not None and row.salt is not None:
@@ -255,7 +255,7 @@ class Sealer:
             content_commitment=row.commitment,
             site_key=self._site.key,
             content_key=key.key,
-            seal_salt=os.urandom(bodies.SEAL_SALT_BYTES),
+            seal_salt=chance[bodies.SALT_BYTES :],
         )
 
     def _sealed_chain(self, disk: Disk) -> bytes:

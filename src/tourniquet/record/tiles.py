@@ -22,7 +22,7 @@ from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.tree import LEVELS_MOST, TILE_WIDTH
 
 ENTRY_BYTES_MOST = 0xFFFF
-_LENGTH_BYTES = 2
+LENGTH_BYTES = 2
 _PATH = re.compile(
     r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/){0,6}[0-9]{3})"
     r"(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
@@ -65,7 +65,7 @@ def pack_entries(entries: Sequence[bytes]) -> bytes:
             raise IntegrityError(
                 f"Entry {at} of the bundle has {len(entry)} bytes; {ENTRY_BYTES_MOST} are the most."
             )
-        parts += (len(entry).to_bytes(_LENGTH_BYTES, "big"), entry)
+        parts += (len(entry).to_bytes(LENGTH_BYTES, "big"), entry)
     return b"".join(parts)
 
 
@@ -74,7 +74,7 @@ def unpack_entries(bundle: bytes, width: int) -> list[bytes]:
     entries: list[bytes] = []
     at = 0
     while at < len(bundle):
-        start = at + _LENGTH_BYTES
+        start = at + LENGTH_BYTES
         end = start + int.from_bytes(bundle[at:start], "big")
         if start > len(bundle) or end > len(bundle) or len(entries) == width:
             break

@@ -26,7 +26,7 @@ from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
 from tourniquet.record.log import verify as verify_log
 from tourniquet.record.notes import NOTE_BYTES_MOST, Checkpoint, VerifierKey
 from tourniquet.record.tiles import ENTRIES, parse_tile_path
-from tourniquet.record.tree import HASH_BYTES, TILE_WIDTH, Tree
+from tourniquet.record.tree import HASH_BYTES, TILE_BITS, TILE_WIDTH, Tree
 from tourniquet.record.vault import KEY_FILE, PENDING, VaultReader, read_pending
 
 LEAVES_AT_ONCE = 16 * TILE_WIDTH
@@ -191,7 +191,7 @@ def _check_tile(disk: Reader, path: str, size: int) -> Iterator[str]:
         level, number, width = parse_tile_path(path)
     except IntegrityError:
         raise IntegrityError("The file does not belong in a vault.", where=path) from None
-    shift = 8 * max(level, 0)
+    shift = TILE_BITS * max(level, 0)
     if (number * TILE_WIDTH + width) << shift > size:
         yield path
         return

@@ -93,7 +93,7 @@ def _lock(file: IO[str], home: Path) -> None:
         ) from error
 
 
-class _Http(uvicorn.Server):
+class Http(uvicorn.Server):
     """uvicorn without its own signals, telling when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -111,7 +111,8 @@ class _Http(uvicorn.Server):
         self.answers.set()
 
 
-def _open_http(host: str, port: int) -> socket.socket:
+def open_http(host: str, port: int) -> socket.socket:
+    """Open the HTTP port. Raises: OperatorError when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -145,7 +146,7 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     wait_seconds = wait_seconds_from_settings()
     await asyncio.to_thread(_read_board)
-    http_socket = _open_http(addresses.host, addresses.port)
+    http_socket = open_http(addresses.host, addresses.port)
     listener = Listener(
         receive_group,
         now=lambda: clock().now(),
@@ -153,7 +154,7 @@ async def serve(
         replica_wait_seconds=wait_seconds,
     )
     mllp_port = await listener.start(addresses.host, addresses.mllp_port, tls_from_settings())
-    http = _Http(_http_config(application))
+    http = Http(http_config(application))
     http_task = loop.create_task(http.serve(sockets=[http_socket]))
     answers = loop.create_task(http.answers.wait())
     await asyncio.wait([http_task, answers], return_when=asyncio.FIRST_COMPLETED)
@@ -201,7 +202,10 @@ def _start_checkpointer() -> Checkpointer | None:
     return checkpointer
 
 
-def _http_config(application: ThreadedApplication) -> uvicorn.Config:
+def http_config(
+    application: ThreadedApplication, *, certificate: str = "", certificate_key: str = ""
+) -> uvicorn.Config:
+    """How HTTP is served; over TLS where a certificate is named."""
     return uvicorn.Config(
         application,
         loop="asyncio",
@@ -214,4 +218,6 @@ def _http_config(application: ThreadedApplication) -> uvicorn.Config:
         timeout_keep_alive=15,
         timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         limit_concurrency=1000,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=certificate_key or None,
     )

@@ -1,0 +1,322 @@
+"""A vault read for the downtime desk: followed, indexed, and ready when people ask.
+
+1. Load what the index keeps on the disk, and go on from there.
+2. Verify what the vault's checkpoint covers since (record.following).
+3. Index it, entry by entry, up to the last that was verified.
+4. Write each whole part of the index down.
+
+Invariants:
+- Whatever is shown comes from entries that a signed checkpoint covered, opened with both
+  commitments compared.
+- No patient's data is written to a disk but under that patient's own key.
+- The main database is never asked: vault, a copy of the key ring and the root key are enough.
+- An entry whose key has not come with the copy of the ring is counted, tried again when the ring
+  changes, and said on every page.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tourniquet.kernel.errors import IntegrityError
+from tourniquet.pathology.desk_index import (
+    FORM,
+    Fact,
+    Index,
+    Part,
+    fact_of,
+    open_fact,
+    read_part,
+    seal_fact,
+    write_part,
+)
+from tourniquet.record.disk import Disk, LocalFiles, Reader
+from tourniquet.record.following import Follower
+from tourniquet.record.notes import Checkpoint, VerifierKey
+from tourniquet.record.registry import Entry, Kind
+from tourniquet.record.ring import KeyRing
+from tourniquet.record.tree import Frontier
+from tourniquet.record.unsealing import (
+    KeyNotHere,
+    Unsealed,
+    find_key,
+    open_entry,
+    open_header,
+    open_sealed,
+)
+
+FAMILIES = frozenset({"patient", "order", "specimen", "report", "call", "history"})
+COMMON = frozenset({"organisation.listed", "numbers.reserved"})
+ENTRIES_AT_ONCE = 2000  # indexed together, so that searches wait for no more
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the desk has read. `as_of`: when the last entry that it knows was recorded."""
+
+    checkpoint: Checkpoint
+    position: int
+    as_of: datetime | None
+    missing: int
+    people: int
+    entries: int
+    fault: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything that was verified has been indexed, too."""
+        return self.position == self.checkpoint.size
+
+
+class Rings:
+    """The copy of the key ring, opened in each thread, and opened anew when it was replaced."""
+
+    def __init__(self, path: Path, root: bytes) -> None:
+        self._path, self._root = path, root
+        self._held = threading.local()
+        self.get()
+
+    def get(self) -> KeyRing:
+        """The ring as it lies there now. Raises: OperatorError when it does not open."""
+        stamp = self.stamp()
+        if getattr(self._held, "stamp", None) != stamp:
+            old = getattr(self._held, "ring", None)
+            self._held.ring = KeyRing(self._path, self._root)
+            self._held.stamp = stamp
+            if old is not None:
+                old.close()
+        ring: KeyRing = self._held.ring
+        return ring
+
+    def stamp(self) -> tuple[tuple[int, int, int], ...]:
+        """What changes when the ring does."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        found = [file.stat() for file in files if file.exists()]
+        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found if one.st_size)
+
+
+@dataclass
+class _Pending:
+    """What was indexed since the last part was written down."""
+
+    first: int
+    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    common: list[tuple[int, str]] = field(default_factory=list)
+    facts: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    as_of: datetime | None = None
+
+
+class DeskReading:
+    """A vault, its index, and the keys to open what people ask for."""
+
+    def __init__(
+        self, vault: Path, ring: Path, folder: Path, *, key: VerifierKey, root: bytes
+    ) -> None:
+        """Open the index. Raises: OperatorError, IntegrityError when something does not fit."""
+        self.rings = Rings(ring, root)
+        self._root = root
+        self._disk = Disk(LocalFiles(folder))
+        source: Reader = Disk(LocalFiles(vault))
+        self.follower = Follower(source, key)
+        self.index = Index()
+        self._position = 0
+        self._as_of: datetime | None = None
+        self._missing: dict[int, bytes] = {}
+        self._ring_stamp: object = None
+        self._fault = ""
+        self._pending = _Pending(1)
+        self._load(key.name)
+
+    @property
+    def standing(self) -> Standing:
+        """How far the desk has read."""
+        people, entries = self.index.count()
+        return Standing(
+            self.follower.checkpoint,
+            self._position,
+            self._as_of,
+            len(self._missing),
+            people,
+            entries,
+            self._fault,
+        )
+
+    def follow(self, *, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Verify and index what came since; what was read before stands whatever happens.
+
+        Raises: IntegrityError, StorageUnavailable; also kept as the standing's fault.
+        """
+        try:
+            self._follow(progress)
+        except Exception as error:
+            self._fault = str(error)
+            raise
+        self._fault = ""
+
+    def _follow(self, progress: Callable[[int], None]) -> None:
+        self._heed_ring()
+        # 2. Verify.
+        self.follower.look()
+        # 3. Index.
+        while self._position < self.follower.size:
+            last = min(self._position + ENTRIES_AT_ONCE, self.follower.size)
+            self._index(range(self._position + 1, last + 1))
+            progress(last)
+        # 4. Write down.
+
+    def _index(self, positions: range) -> None:
+        ring = self.rings.get()
+        site_key, pending = ring.site.key, self._pending
+        entries: list[tuple[int, bytes]] = []
+        common: list[tuple[int, str]] = []
+        facts: list[tuple[int, bytes, bytes]] = []
+        opened: list[tuple[bytes, Fact]] = []
+        as_of = self._as_of
+        for leaf, sealed in self.follower.bodies(positions):
+            unsealed = open_sealed(leaf, sealed, site_key)
+            position = leaf.position
+            as_of = unsealed.recorded_at
+            kind = unsealed.header.kind
+            family = kind.partition(".")[0]
+            if kind in COMMON:
+                common.append((position, kind))
+            elif family in FAMILIES:
+                entries.append((position, unsealed.key_id))
+                if family == "patient":
+                    found = self._fact(unsealed, ring)
+                    if found is not None:
+                        key, fact = found
+                        facts.append((position, unsealed.key_id, seal_fact(fact, key)))
+                        opened.append((unsealed.key_id, fact))
+        self.index.add(entries, common, opened)
+        pending.entries += entries
+        pending.common += common
+        pending.facts += facts
+        pending.as_of = as_of
+        self._as_of = as_of
+        self._position = positions[-1]
+        self._write_down()
+
+    def _fact(self, unsealed: Unsealed, ring: KeyRing) -> tuple[bytes, Fact] | None:
+        """What a search needs of an entry, with its patient's key."""
+        position = unsealed.leaf.position
+        try:
+            entry = open_entry(unsealed, ring)
+        except KeyNotHere:
+            self._missing[position] = unsealed.key_id
+            return None
+        self._missing.pop(position, None)
+        fact = fact_of(entry[1]) if entry is not None else None
+        key = ring.find_key(unsealed.key_id) if fact is not None else None
+        return None if fact is None or key is None else (key, fact)
+
+    def _heed_ring(self) -> None:
+        """Open what waited for a key, and forget those whose key was destroyed."""
+        stamp = self.rings.stamp()
+        if stamp == self._ring_stamp:
+            return
+        ring = self.rings.get()
+        for position in sorted(self._missing):
+            key_id = self._missing[position]
+            found = self._fact(open_header(self.follower, position, ring.site.key), ring)
+            if found is not None:
+                key, fact = found
+                self.index.add([], [], [(key_id, fact)])
+                self._pending.facts.append((position, key_id, seal_fact(fact, key)))
+        for key_id in ring.list_erased():
+            self.index.forget(key_id)
+        self._ring_stamp = stamp
+
+    def read_entries(self, positions: Sequence[int]) -> tuple[list[tuple[Kind, Entry[Any]]], int]:
+        """These entries in order, the erased ones left out, and how many want a key.
+
+        Raises: IntegrityError when one does not hold.
+        """
+        ring = self.rings.get()
+        found, missing = [], 0
+        for position in positions:
+            unsealed = open_header(self.follower, position, ring.site.key)
+            try:
+                entry = open_entry(unsealed, ring)
+            except KeyNotHere:
+                missing += 1
+                continue
+            if entry is not None:
+                found.append(entry)
+        return found, missing
+
+    # 1 and 4: the disk ----------------------------------------------------------------------------
+
+    def _load(self, origin: str) -> None:
+        # 1.
+        ring = self.rings.get()
+        frontier, digests = Frontier(), list[bytes]()
+        while (part := read_part(self._disk, self._root, self._position + 1)) is not None:
+            if part.origin != origin:
+                raise IntegrityError(
+                    "The index is of another vault.",
+                    remedy="Name another folder for this desk, or empty this one's index.",
+                )
+            self._take(part, ring)
+            frontier = Frontier(part.last, tuple(tuple(row) for row in part.frontier))
+            digests += part.digests
+        if frontier.size:
+            self.follower.go_on_from(frontier, digests)
+        self._pending = _Pending(self._position + 1)
+        self._ring_stamp = None if self._missing else self.rings.stamp()
+
+    def _take(self, part: Part, ring: KeyRing) -> None:
+        opened: list[tuple[bytes, Fact]] = []
+        for position, key_id, sealed in part.facts:
+            try:
+                key = find_key(ring, key_id)
+            except KeyNotHere:
+                self._missing[position] = key_id
+                continue
+            if key is not None:
+                self._missing.pop(position, None)
+                opened.append((key_id, open_fact(sealed, key)))
+        self.index.add(part.entries, part.common, opened)
+        self._missing |= dict(part.missing)
+        self._position, self._as_of = part.last, part.as_of
+
+    def _write_down(self) -> None:
+        """Write the parts that are whole now; they end where a mark is."""
+        # 4.
+        for mark in self.follower.take_marks(up_to=self._position):
+            pending, last = self._pending, mark.size
+            if last < pending.first:
+                continue
+            part = Part(
+                FORM,
+                self.follower.checkpoint.origin,
+                pending.first,
+                last,
+                [list(row) for row in mark.partial],
+                pending.as_of,
+                self.follower.digests(pending.first, last),
+                [one for one in pending.entries if one[0] <= last],
+                [one for one in pending.common if one[0] <= last],
+                [one for one in pending.facts if one[0] <= last],
+                [one for one in self._missing.items() if pending.first <= one[0] <= last],
+            )
+            write_part(self._disk, self._root, part)
+            self._pending = _Pending(
+                last + 1,
+                [one for one in pending.entries if one[0] > last],
+                [one for one in pending.common if one[0] > last],
+                [one for one in pending.facts if one[0] > last],
+                pending.as_of,
+            )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the desk's own folder, which nobody else may look into."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(folder, 0o700)  # noqa: PTH101 (also one that was there)

@@ -1,0 +1,1 @@
+"""Pages of the downtime desk: a process of its own, with addresses of its own."""

@@ -1,0 +1,133 @@
+"""Results that were keyed at this desk, from the book to what pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tourniquet.flows.downtime_desk import DowntimeDesk
+from tourniquet.kernel.clock import service_day
+from tourniquet.pathology.catalogue import load_catalogue
+from tourniquet.pathology.desk_lines import CallMade, PersonWritten, ResultKeyed
+from tourniquet.pathology.entries import ObservationFact
+from tourniquet.pathology.rules import age_on, critical_tables, find_critical_values
+from tourniquet.web.desk import addresses
+from tourniquet.web.desk.presenters import KeyedRow
+from tourniquet.web.filters import nhs_number, person_name, staff_date
+from tourniquet.web.presenters.people import PersonName
+
+ROWS_MOST = 100
+
+
+def list_keyed(
+    desk: DowntimeDesk, *, patient_id: str = "", limit: int = ROWS_MOST
+) -> tuple[KeyedRow, ...]:
+    """Results keyed here, newest first: of one patient, or of all."""
+    lines = desk.demand().lines()
+    replaced = {line.corrects for line in lines if isinstance(line, ResultKeyed)}
+    called = {(line.result, line.code) for line in lines if isinstance(line, CallMade)}
+    found: list[KeyedRow] = []
+    for at in range(len(lines), 0, -1):
+        line = lines[at - 1]
+        if not isinstance(line, ResultKeyed) or (patient_id and not _is_of(desk, line, patient_id)):
+            continue
+        found.append(_row(desk, at, line, called, replaced=at in replaced))
+        if len(found) == limit:
+            break
+    return tuple(found)
+
+
+def get_keyed(desk: DowntimeDesk, at: int) -> KeyedRow | None:
+    """The result that a line of the book holds; None where it holds none."""
+    lines = desk.demand().lines()
+    line = lines[at - 1] if 0 < at <= len(lines) else None
+    if not isinstance(line, ResultKeyed):
+        return None
+    called = {(one.result, one.code) for one in lines if isinstance(one, CallMade)}
+    return _row(desk, at, line, called, replaced=False)
+
+
+def _is_of(desk: DowntimeDesk, line: ResultKeyed, patient_id: str) -> bool:
+    found = desk.demand().reading.index.find(line.patient) if line.patient else None
+    return found is not None and found.id == patient_id
+
+
+def _row(
+    desk: DowntimeDesk,
+    at: int,
+    line: ResultKeyed,
+    called: set[tuple[int, str]],
+    *,
+    replaced: bool,
+) -> KeyedRow:
+    found = desk.demand().reading.index.find(line.patient) if line.patient else None
+    born = found.birth_date if found else line.written.birth_date
+    age = age_on(born, service_day(line.collected_at or line.at))
+    critical = set() if replaced else _critical(line, age)
+    return KeyedRow(
+        line=at,
+        number=line.number,
+        test=line.test_name or line.test,
+        values=tuple(
+            (
+                one.name or one.code,
+                one.value,
+                one.unit,
+                one.code in critical and (at, one.code) not in called,
+            )
+            for one in line.values
+        ),
+        at=line.at,
+        who=line.who,
+        patient=(
+            person_name(PersonName(found.family_name, found.given_names, found.title))
+            if found
+            else written_words(line.written)
+        ),
+        patient_href=addresses.record(found.id) if found else "",
+        reported_by=line.reported_by,
+        call_href=addresses.call(at),
+        correct_href=addresses.with_query(
+            addresses.RESULTS_KEY, number=line.number, test=line.test, corrects=at
+        ),
+        replaced=replaced,
+    )
+
+
+def written_words(written: PersonWritten) -> str:
+    """Somebody as a form names them."""
+    name = person_name(PersonName(written.family_name, written.given_names))
+    parts = [name if written.family_name else written.other or name]
+    if written.birth_date:
+        parts.append(f"born {staff_date(written.birth_date)}")
+    if written.nhs_number:
+        parts.append(nhs_number(written.nhs_number))
+    return f"As written: {', '.join(parts)}"
+
+
+def _critical(line: ResultKeyed, age: int | None) -> set[str]:
+    """Codes of the values that must be phoned."""
+    limits, units = critical_tables(load_catalogue())
+    facts = [
+        ObservationFact(
+            sequence=number,
+            code=one.code,
+            value_text=one.value,
+            value_number=as_number(one.value),
+            unit=one.unit,
+        )
+        for number, one in enumerate(line.values, 1)
+    ]
+    return {value.line.code for value in find_critical_values(facts, limits, units, age=age)}
+
+
+def as_number(text: str) -> float | None:
+    """A value as a number, where it is one."""
+    try:
+        return float(text) if text.replace(".", "", 1).replace("-", "", 1).isdigit() else None
+    except ValueError:
+        return None
+
+
+def units() -> Mapping[str, str]:
+    """Units of the catalogue's analytes, by code."""
+    return {code: one.unit for code, one in load_catalogue().analytes.items()}
