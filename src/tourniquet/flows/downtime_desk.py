@@ -39,7 +39,7 @@ from tourniquet.pathology.desk_lines import (
     decode_line,
     encode_line,
 )
-from tourniquet.pathology.desk_reading import DeskReading, Standing, make_folder
+from tourniquet.pathology.desk_reading import NO_END, DeskReading, Standing, make_folder
 from tourniquet.record.bodies import derive
 from tourniquet.record.book import Book
 from tourniquet.record.disk import Disk, LocalFiles
@@ -79,8 +79,8 @@ class Reading(HistorySource, Protocol):
     def standing(self) -> Standing:
         """How far it has been read."""
 
-    def follow(self) -> None:
-        """Read what came since. Raises: IntegrityError, StorageUnavailable."""
+    def follow(self, *, most_seconds: float = NO_END) -> None:
+        """Read what came since, for so long at most. Raises: IntegrityError, StorageUnavailable."""
 
 
 class Unlocked:
@@ -224,13 +224,13 @@ class DowntimeDesk:
         self.note_access("unlocked", ", ".join(people))
         self._unlocked = opened
 
-    def follow(self) -> None:
+    def follow(self, *, most_seconds: float = NO_END) -> None:
         """Read what the vault has beyond what is known; a fault is kept and shown, not raised."""
         opened = self._unlocked
         if opened is None:
             return
         try:
-            opened.reading.follow()
+            opened.reading.follow(most_seconds=most_seconds)
         except TourniquetError as error:
             _log.error("desk.follow failed: %s", error)
 
