@@ -138,27 +138,46 @@ def test_foreign_files_are_found(folder: Path) -> None:
 class Growing(Disk):
     """A vault in which a sealer publishes once the checkpoint has been read."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, counts: tuple[int, ...]) -> None:
         super().__init__(LocalFiles(place))
         self._place = place
+        self._counts = counts
         self.grown = 0
 
     def read(self, path: str, *, bytes_most: int) -> bytes:
         found = super().read(path, bytes_most=bytes_most)
         if path == CHECKPOINT and not self.grown:
             one = Vault(Disk(LocalFiles(self._place)), SIGNER)
-            one.publish(bodies_from(SIZE, 300, Random(8)))  # clears the partial tiles
+            for count in self._counts:
+                one.publish(bodies_from(one.checkpoint.size, count, Random(8)))
             self.grown = one.checkpoint.size
         return found
 
 
-def test_a_vault_that_grows_meanwhile_is_verified_up_to_where_it_was(folder: Path) -> None:
-    disk = Growing(folder)
+@pytest.mark.parametrize("counts", [(300,), (5, 300), (300, 5), (1, 1, 1)])
+def test_a_vault_that_grows_meanwhile_is_verified_up_to_where_it_was(
+    folder: Path, counts: tuple[int, ...]
+) -> None:
+    """However often; and 300 clear the partial tiles of before."""
+    disk = Growing(folder, counts)
     found = verify_vault(disk, KEY)
     assert found.checkpoint.size == SIZE
-    assert disk.grown == SIZE + 300
+    assert disk.grown == SIZE + sum(counts)
     assert any(one.startswith("body/") for one in found.beyond)
-    assert check(folder) == SIZE + 300
+    assert any(one.startswith("pending") for one in found.beyond)
+    assert check(folder) == SIZE + sum(counts)
+
+
+def test_leaves_written_down_behind_nothing_are_found(folder: Path) -> None:
+    pending = (folder / "pending").read_bytes()
+    (folder / "pending").write_bytes((SIZE + 1).to_bytes(8, "big"))
+    with pytest.raises(IntegrityError, match="No leaf is there before 701"):
+        check(folder)
+    (folder / "pending").write_bytes((SIZE - 1).to_bytes(8, "big"))
+    with pytest.raises(IntegrityError, match="Its leaves end at 699, those of the tree at 700"):
+        check(folder)
+    (folder / "pending").write_bytes(pending)
+    assert check(folder) == SIZE
 
 
 def test_swapped_segments_are_found(folder: Path) -> None:

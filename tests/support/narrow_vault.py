@@ -23,12 +23,12 @@ _READ_TILES = (tree, tiles, log, vault, verification)
 
 
 @contextmanager
-def narrow() -> Iterator[None]:
+def narrow(*, bits: int = BITS, segment_bytes: int = SEGMENT_BYTES) -> Iterator[None]:
     """Narrow tiles and small segments, in every module of the record that reads their size."""
     with ExitStack() as patches:
-        patches.enter_context(patch.object(leaves, "SEGMENT_BYTES_MOST", SEGMENT_BYTES))
+        patches.enter_context(patch.object(leaves, "SEGMENT_BYTES_MOST", segment_bytes))
         for module in _READ_TILES:
-            for name, value in (("TILE_BITS", BITS), ("TILE_WIDTH", 1 << BITS)):
+            for name, value in (("TILE_BITS", bits), ("TILE_WIDTH", 1 << bits)):
                 if hasattr(module, name):
                     patches.enter_context(patch.object(module, name, value))
         yield

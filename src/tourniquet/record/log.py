@@ -44,6 +44,7 @@ from tourniquet.record.tree import (
     TILE_WIDTH,
     Frontier,
     hash_leaf,
+    hash_perfect,
     read_frontier,
 )
 
@@ -246,10 +247,11 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
         is_last = frontier.size == checkpoint.size
         for tile in tiles:
             if tile.width == TILE_WIDTH or is_last:
-                _compare(disk, tile.level, tile.number, tile.hashes)
+                _compare(disk, checkpoint.size, tile.level, tile.number, tile.hashes)
     for level, row in enumerate(frontier.partial):
         if row:  # also those that the last entries did not change
-            _compare(disk, level, checkpoint.size >> TILE_BITS * (level + 1), b"".join(row))
+            number = checkpoint.size >> TILE_BITS * (level + 1)
+            _compare(disk, checkpoint.size, level, number, b"".join(row))
     if frontier.root() != checkpoint.root:
         raise IntegrityError(
             f"The first {checkpoint.size} entries do not have the root of the checkpoint.",
@@ -258,7 +260,8 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
-def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
+def _compare(disk: Reader, size: int, level: int, number: int, hashes: bytes) -> None:
+    """Compare a tile of a log of `size` entries with the hashes that the entries have."""
     width = len(hashes) // HASH_BYTES
     path, wide, kept = _read(disk, level, number, width, TILE_WIDTH * HASH_BYTES)
     if len(kept) == wide * HASH_BYTES:
@@ -268,7 +271,26 @@ def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
             (at for at, pair in enumerate(zip(kept, hashes, strict=False)) if pair[0] != pair[1]),
             min(len(kept), len(hashes)),
         )
-        position = (number * TILE_WIDTH + at // HASH_BYTES) << TILE_BITS * level
-        raise IntegrityError(
-            f"The hash over position {position} and on is not that of the entries.", where=path
-        )
+        position = ((number * TILE_WIDTH + at // HASH_BYTES) << TILE_BITS * level) + 1
+        if level:
+            what = f"The hash over position {position} and on is not that of the entries."
+        elif _fits_above(disk, size, number, kept):
+            path = tile_path(ENTRIES, number)
+            what = f"The leaf of position {position} was changed."
+        else:
+            what = f"The hash of position {position}, or the leaf, was changed."
+        raise IntegrityError(what, where=path)
+
+
+def _fits_above(disk: Reader, size: int, number: int, hashes: bytes) -> bool:
+    """Whether a tile of level 0 has the hash that lies over it: then the entries are to blame."""
+    above, at = divmod(number, TILE_WIDTH)
+    if len(hashes) != TILE_WIDTH * HASH_BYTES:
+        return False
+    width = min(TILE_WIDTH, (size >> TILE_BITS) - above * TILE_WIDTH)
+    try:
+        over = read_tile(disk, 1, above, width)[at * HASH_BYTES : (at + 1) * HASH_BYTES]
+    except IntegrityError:
+        return False
+    rows = [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]
+    return hash_perfect(rows) == over
