@@ -33,6 +33,8 @@ KIND_WORDS = {
     "incident.stood_down": "Incident stood down",
     "timeline.noted": "Noted on the timeline",
     "decision.logged": "Decision logged",
+    "numbers.reserved": "Form numbers reserved",
+    "desk.reconciled": "Downtime desk's book taken in",
     "message.received": "Message received",
     "message.applied": "Message received",
     "message.reviewed": "Refused message dealt with",
