@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+SOAK_SEEDS ?= 1000000
+SOAK_FIRST ?= 0
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
@@ -21,13 +23,15 @@ test: $(DEV_STAMP) ## run every test; installs PostgreSQL and Chromium with apt 
 	@tools/provide_test_system.sh
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
 
-soak: $(DEV_STAMP) ## every test with its long forms, about a quarter of an hour on two cores
+soak: $(DEV_STAMP) ## every test with its long forms, then SOAK_SEEDS lives of a vault (about two hours)
 	@tools/provide_test_system.sh
 	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -n 2 $(PYTEST_OPTIONS)
+	$(BIN)/python -m tests.generative.soak_vault --seeds $(SOAK_SEEDS) --first $(SOAK_FIRST)
 
-faults: $(DEV_STAMP) ## kill -9 during intake, 20 rounds on each database; every call of the sealer failing
+faults: $(DEV_STAMP) ## kill -9 during intake, 20 rounds on each database; 30 power cuts; every call of the sealer failing
 	@tools/provide_test_system.sh
-	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 $(BIN)/pytest -q --no-cov tests/flows/test_kill.py tests/flows/test_vault_faults.py
+	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 POWER_CUTS=30 $(BIN)/pytest -q -rsP --no-cov tests/flows/test_kill.py \
+		tests/flows/test_power_cuts.py tests/flows/test_failing_disk.py tests/flows/test_vault_faults.py
 
 lint: $(DEV_STAMP) ## ruff, types, the import contract
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What the tests need from the system: PostgreSQL's server programs, Chromium and strace.
+# What the tests need from the system: PostgreSQL's server programs, Chromium, strace, and fuse3
+# where there are /dev/fuse and apt.
 # Installs what is missing with apt when it may; else says exactly what to install, and fails.
 set -euo pipefail
 
@@ -19,10 +20,16 @@ find_chromium() {
     return 1
 }
 
+# The disk that loses what was not flushed; where there is no /dev/fuse its tests say so and skip.
+needs_fuse() {
+    [ -w /dev/fuse ] && command -v apt-get >/dev/null && ! command -v fusermount3 >/dev/null
+}
+
 missing=()
 find_postgresql || missing+=(postgresql)
 find_chromium || missing+=(chromium)
 command -v strace >/dev/null || missing+=(strace)
+needs_fuse && missing+=(fuse3)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 refuse() {
@@ -57,4 +64,5 @@ missing=()
 find_postgresql || missing+=(postgresql)
 find_chromium || missing+=(chromium)
 command -v strace >/dev/null || missing+=(strace)
+needs_fuse && missing+=(fuse3)
 [ ${#missing[@]} -eq 0 ] || refuse "apt-get installed them, yet they are not where they are looked for."

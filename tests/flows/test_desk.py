@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.support.sealing import opened, seal
 from tourniquet.directory.desk_roles import DeskRole
 from tourniquet.flows.downtime_desk import WORDS_HELD_SECONDS, DowntimeDesk
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
+from tourniquet.pathology import desk_reading
 from tourniquet.pathology.desk_history import Histories
 from tourniquet.pathology.desk_lines import DeskUnlocked, RecordOpened
 from tourniquet.patients.entries import Demographics, PatientRegistered, RecordRead
@@ -57,7 +59,7 @@ def test_two_named_people_unlock_it_together(people: list[str], tmp_path: Path) 
         assert desk.accounts.find("rita")
         refused = post(amara, "/unlock/", {"words": words[0].replace(" ", " x", 1)})
         assert refused.status_code == 400
-        assert "not a share" in text_of(refused)
+        assert "Word 2 is not a word of the list" in text_of(refused)
         assert post(amara, "/unlock/", {"words": words[0].upper()}).status_code == 303
         assert "Words taken" in text_of(bola.get("/unlock/"))
         assert words[0].split()[5] not in amara.get("/unlock/").content.decode()
@@ -94,7 +96,7 @@ def test_one_person_alone_and_words_that_waited_too_long_unlock_nothing(
     with pytest.raises(UserError, match="not one of the people"):
         desk.offer_share(rita, words[0])
     other = make_shares()
-    with pytest.raises(UserError, match="do not give a key together"):
+    with pytest.raises(UserError, match="not of one set"):
         desk.offer_share(amara, other[0])
     assert desk.people_ready() == ()
     assert desk.unlocked is None
@@ -359,3 +361,27 @@ def test_roles_of_the_desk_are_its_own(
         desk.accounts.put("X y", DeskRole.READER, PASSWORD, holder=False)
     assert desk.accounts.holders() == ("amara", "bola", "chidi")
     assert desk.accounts.check("rita", "nonsense") is None
+
+
+def test_two_threads_that_follow_index_each_entry_once(people: list[str], tmp_path: Path) -> None:
+    reading = open_reading(tmp_path / "desk")
+    threads = [threading.Thread(target=reading.follow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone = open_reading(tmp_path / "other")
+    alone.follow()
+    assert reading.standing == alone.standing
+    assert reading.standing.is_complete
+
+
+def test_following_stops_when_its_time_is_over_and_goes_on(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_reading, "ENTRIES_AT_ONCE", 10)
+    reading = open_reading(tmp_path / "desk")
+    reading.follow(most_seconds=0.0)
+    assert reading.standing.position < reading.standing.checkpoint.size
+    reading.follow()
+    assert reading.standing.is_complete

@@ -60,7 +60,7 @@ def verified(database: Database, target: Path) -> int:
 
 
 def test_a_server_is_copied_and_told_what_was_countersigned(
-    database: Database, tmp_path: Path
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(database) as served:
         assert send(served, person("A", NHS), report("R1", NHS, "F1")) == ["AA", "AA"]
@@ -75,7 +75,7 @@ def test_a_server_is_copied_and_told_what_was_countersigned(
         with following(served.url, target) as replica:
             send(served, report("R2", NHS, "F2"), report("R3", NHS, "F3"))
             until(lambda: served.metric("tourniquet_unprotected_entries") == 0)
-            head = served.metric("tourniquet_journal_position")
+            head = int(served.metric("tourniquet_journal_position") or 0)
             assert served.metric("tourniquet_witnessed_position") == head
             assert served.metric("tourniquet_witness_fits") == 1
             replica.send_signal(signal.SIGTERM)
@@ -84,8 +84,18 @@ def test_a_server_is_copied_and_told_what_was_countersigned(
         send(served, report("R4", NHS, "F4"))
         until(lambda: (served.metric("tourniquet_unprotected_entries") or 0) > 0)
     assert verified(database, target) == head
-    status = tourniquet(database, "record", "status", "--json")
-    assert answer(status)["protection"] is None  # this command was not given the key
+    status = ("record", "status")
+    assert answer(tourniquet(database, *status, "--json"))["protection"] is None
+    assert b"no replica is pinned" in tourniquet(database, *status).stdout
+    monkeypatch.setenv("TOURNIQUET_WITNESS_KEY", witness)
+    found = answer(tourniquet(database, *status, "--json"))
+    assert found["protection"]["witnessed"] == head
+    waiting = found["position"] - head
+    assert f"{waiting} unprotected since".encode() in tourniquet(database, *status).stdout
+    (database.home / "witnessed").write_text("nonsense")
+    assert b"DOES NOT FIT" in tourniquet(database, *status).stdout
+    (database.home / "witnessed").unlink()
+    assert b"countersigned nothing yet" in tourniquet(database, *status).stdout
     for file in ("witness.key", "token"):
         assert (target / file).exists()
     assert (target / "witness.key").stat().st_mode & 0o077 == 0

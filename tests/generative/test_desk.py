@@ -150,6 +150,7 @@ def test_a_history_at_the_desk_is_that_of_the_tables(
             assert rows_about(patient) == tables[patient]
     index = reading.index
     assert {wanted: [one.id for one in index.search(wanted)] for wanted in found} == found
+    assert reading.standing.people == len(alive)
     for patient in people:
         survivor = index.find(patient)
         assert survivor is not None

@@ -95,7 +95,7 @@ def live(seed: int, *, is_broken: bool = False) -> None:
         except PowerCut:
             assert not fails
         files.cut_at = files.fail_at = None
-        if random.random() < 0.6 or is_broken:
+        if files.is_shut or random.random() < 0.6 or is_broken:
             files.cut_power()
         promises.check(Disk(files), seed=seed)
 

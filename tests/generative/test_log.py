@@ -63,7 +63,7 @@ def live(seed: int) -> int:
         except PowerCut:
             assert not fails
         files.cut_at = files.fail_at = None
-        if random.random() < 0.6:
+        if files.is_shut or random.random() < 0.6:
             files.cut_power()
         disk = Disk(files)
         if published == 0 and disk.size(CHECKPOINT) is None:

@@ -10,9 +10,10 @@ from random import Random
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.generative.test_vault import BATCHES, KEY, OTHER, SIGNER, bodies_from
+from tests.generative.test_vault import BATCHES, KEY, OTHER, SIGNER
 from tests.support.effort import effort
 from tests.support.simulated_files import PowerCut, SimulatedFiles
+from tests.support.vault_lives import bodies_from
 from tourniquet.kernel.errors import (
     IntegrityError,
     OperatorError,
@@ -114,7 +115,7 @@ def live(seed: int) -> int:
         except PowerCut:
             assert not fails, seed
         files.cut_at = files.fail_at = None
-        if random.random() < 0.6:
+        if files.is_shut or random.random() < 0.6:
             files.cut_power()
         if last is not None:
             found = verify_vault(Disk(Below(files, "vault")), KEY, since=last)

@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.effort import effort
-from tests.support.simulated_files import PowerCut, SimulatedFiles
-from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
-from tourniquet.record import leaves, vault
-from tourniquet.record.bodies import Body
+from tests.support.narrow_vault import narrow
+from tests.support.simulated_files import SECTOR_BYTES
+from tests.support.vault_lives import Kind, bodies_from, live
+from tourniquet.kernel.errors import IntegrityError, OperatorError
+from tourniquet.record import leaves
 from tourniquet.record.disk import Disk, LocalFiles
-from tourniquet.record.leaves import pack_head
 from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import LOG_KEY, Checkpoint, Signer, read_checkpoint
 from tourniquet.record.vault import Vault, VaultReader
@@ -24,11 +24,13 @@ from tourniquet.record.verification import verify_vault
 SIGNER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 OTHER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
 KEY = SIGNER.verifier
-SEEDS = effort(300, 20_000)
-LIVES = 5
+SEEDS = 1_000  # and a million in `make soak`, by tests/generative/soak_vault.py
+WIDE_SEEDS = effort(20, 2_000)
+FULL_LEVELS = 4**2 + 4  # narrow tiles: one of level 1 is full, one of level 2 begun
 BATCHES = (0, 1, 2, 7, 40, 200, 256, 300)
 SMALL_SEGMENT = 4_000
 SIZE = 700
+AS_IT_IS = Kind(batches=BATCHES, sector_bytes=SECTOR_BYTES, signer=SIGNER)
 
 
 @pytest.fixture(autouse=True)
@@ -37,79 +39,15 @@ def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaves, "SEGMENT_BYTES_MOST", SMALL_SEGMENT)
 
 
-def bodies_from(start: int, count: int, random: Random) -> list[Body]:
-    """Bodies for the positions behind `start`: another one each time, as a sealer makes them."""
-    return [
-        Body(
-            pack_head(position, random.randbytes(32), position.to_bytes(32, "big")),
-            random.randbytes(random.randrange(20, 60)),
-        )
-        for position in range(start + 1, start + count + 1)
-    ]
-
-
 def test_what_was_sealed_outlives_power_cuts_kills_and_failures() -> None:
-    ends = [live(seed) for seed in range(SEEDS)]
+    with narrow():
+        ends = [live(seed) for seed in range(SEEDS)]
+    assert max(ends) > FULL_LEVELS
+
+
+def test_so_it_does_with_tiles_and_signatures_as_they_are() -> None:
+    ends = [live(seed, AS_IT_IS) for seed in range(WIDE_SEEDS)]
     assert max(ends) > 600
-
-
-def live(seed: int) -> int:
-    """Some lives of a vault on one disk; what a checkpoint ever vouched for stands. Its size.
-
-    A reader saw each checkpoint that `publish` returned, and each that lay there after a kill and
-    before the power went. That one may go with the power, until the vault is opened again: then the
-    tree extends all of them.
-    """
-    random = Random(seed)
-    files = SimulatedFiles(random)
-    seen: list[Checkpoint] = []
-    for _ in range(LIVES):
-        strike = files.calls + random.randrange(1, 120)
-        fails = random.random() < 0.4
-        files.cut_at, files.fail_at = (None, strike) if fails else (strike, None)
-        try:
-            _publish(files, random, seen)
-        except StorageUnavailable:
-            assert fails
-        except PowerCut:
-            assert not fails
-        files.cut_at = files.fail_at = None
-        seen += _check(Disk(files), [], seed)
-        if random.random() < 0.6:
-            files.cut_power()
-    files.cut_power()
-    for _ in range(2):  # opened once more, and nothing is left unfinished
-        if Disk(files).size(CHECKPOINT) is not None:
-            Vault(Disk(files), SIGNER)
-    _check(Disk(files), seen, seed)
-    if seen:
-        assert verify_vault(Disk(files), KEY).beyond == [], seed
-    return max((one.size for one in seen), default=0)
-
-
-def _check(disk: Disk, seen: list[Checkpoint], seed: int) -> list[Checkpoint]:
-    """Verify what lies there, against the last that was seen; the checkpoint, to be seen later."""
-    if disk.size(CHECKPOINT) is None or disk.size(vault.KEY_FILE) is None:
-        assert not seen, seed
-        return []
-    last = max(seen, key=lambda one: one.size) if seen else None
-    try:
-        return [verify_vault(disk, KEY, since=last).checkpoint]
-    except IntegrityError as error:
-        raise AssertionError(f"seed {seed}: {error}") from error
-
-
-def _publish(files: SimulatedFiles, random: Random, seen: list[Checkpoint]) -> None:
-    """One life: go on with the vault, or begin it; note the checkpoint after each publication."""
-    disk = Disk(files)
-    is_new = disk.size(CHECKPOINT) is None
-    one = Vault.begin(disk, SIGNER) if is_new else Vault(disk, SIGNER)
-    seen.append(one.checkpoint)
-    verify_vault(disk, KEY, since=max(seen, key=lambda checkpoint: checkpoint.size))
-    for _ in range(random.randrange(1, 5)):
-        start = one.checkpoint.size
-        note = one.publish(bodies_from(start, random.choice(BATCHES), random))
-        seen.append(read_checkpoint(note, KEY))
 
 
 @pytest.fixture
@@ -200,27 +138,46 @@ def test_foreign_files_are_found(folder: Path) -> None:
 class Growing(Disk):
     """A vault in which a sealer publishes once the checkpoint has been read."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, counts: tuple[int, ...]) -> None:
         super().__init__(LocalFiles(place))
         self._place = place
+        self._counts = counts
         self.grown = 0
 
     def read(self, path: str, *, bytes_most: int) -> bytes:
         found = super().read(path, bytes_most=bytes_most)
         if path == CHECKPOINT and not self.grown:
             one = Vault(Disk(LocalFiles(self._place)), SIGNER)
-            one.publish(bodies_from(SIZE, 300, Random(8)))  # clears the partial tiles
+            for count in self._counts:
+                one.publish(bodies_from(one.checkpoint.size, count, Random(8)))
             self.grown = one.checkpoint.size
         return found
 
 
-def test_a_vault_that_grows_meanwhile_is_verified_up_to_where_it_was(folder: Path) -> None:
-    disk = Growing(folder)
+@pytest.mark.parametrize("counts", [(300,), (5, 300), (300, 5), (1, 1, 1)])
+def test_a_vault_that_grows_meanwhile_is_verified_up_to_where_it_was(
+    folder: Path, counts: tuple[int, ...]
+) -> None:
+    """However often; and 300 clear the partial tiles of before."""
+    disk = Growing(folder, counts)
     found = verify_vault(disk, KEY)
     assert found.checkpoint.size == SIZE
-    assert disk.grown == SIZE + 300
+    assert disk.grown == SIZE + sum(counts)
     assert any(one.startswith("body/") for one in found.beyond)
-    assert check(folder) == SIZE + 300
+    assert any(one.startswith("pending") for one in found.beyond)
+    assert check(folder) == SIZE + sum(counts)
+
+
+def test_leaves_written_down_behind_nothing_are_found(folder: Path) -> None:
+    pending = (folder / "pending").read_bytes()
+    (folder / "pending").write_bytes((SIZE + 1).to_bytes(8, "big"))
+    with pytest.raises(IntegrityError, match="No leaf is there before 701"):
+        check(folder)
+    (folder / "pending").write_bytes((SIZE - 1).to_bytes(8, "big"))
+    with pytest.raises(IntegrityError, match="Its leaves end at 699, those of the tree at 700"):
+        check(folder)
+    (folder / "pending").write_bytes(pending)
+    assert check(folder) == SIZE
 
 
 def test_swapped_segments_are_found(folder: Path) -> None:

@@ -99,23 +99,53 @@ def test_a_replica_that_is_away_costs_one_wait(desk: Desk) -> None:
     assert desk.counters.unprotected == 3
 
 
-def test_answers_wait_again_once_the_replica_has_caught_up(desk: Desk) -> None:
+def test_answers_wait_again_once_the_replica_is_back(desk: Desk) -> None:
+    desk.put(10, "a")
+    desk.wait_until(SECONDS)
+    desk.demand("a")
+    desk.board.tell(9)
+    desk.put(20, "b")
+    assert desk.delivered == ["a", "b"]
+    desk.board.tell(10)  # what it was waited for, and soon the rest
+    desk.put(30, "c")
+    assert desk.delivered == ["a", "b"]
+    desk.board.tell(30)
+    desk.demand("a", "b", "c")
+    assert desk.counters.unprotected == 2
+
+
+def test_a_replica_that_lags_too_far_is_not_back(desk: Desk) -> None:
     desk.put(10, "a")
     desk.wait_until(SECONDS)
     desk.demand("a")
     desk.put(20, "b")
+    desk.wait_until(SECONDS / 2)
+    desk.put(30, "c")
     desk.board.tell(19)
-    desk.put(21, "c")
-    assert desk.delivered == ["a", "b", "c"]
+    desk.put(40, "d")
+    assert desk.delivered == ["a", "b", "c", "d"]  # it lacks what was given out too long ago
     desk.board.tell(20)
-    desk.put(22, "d")
-    assert desk.delivered == ["a", "b", "c", "d"]  # it has not all that was given out without it
-    desk.board.tell(22)
-    desk.put(23, "e")
-    assert desk.delivered == ["a", "b", "c", "d"]
-    desk.board.tell(23)
+    desk.put(50, "e")
+    assert desk.delivered == ["a", "b", "c", "d"]  # traffic goes on; it keeps up
+    desk.board.tell(50)
     desk.demand("a", "b", "c", "d", "e")
-    assert desk.counters.unprotected == 4
+
+
+def test_a_long_absence_is_remembered_in_few_notes(desk: Desk) -> None:
+    desk.put(10, "a")
+    desk.wait_until(SECONDS)
+    desk.demand("a")
+    for number in range(11, 2011):
+        desk.clock.time += 0.01
+        desk.put(number, str(number))
+    assert len(desk.delivered) == 2001
+    assert len(desk.hold._given) <= SECONDS / 2 / 0.1 + 2
+    desk.board.tell(1700)
+    desk.put(2011, "still away")
+    assert desk.delivered[-1] == "still away"
+    desk.board.tell(1800)
+    desk.put(2012, "back")
+    assert desk.delivered[-1] == "still away"
 
 
 def test_a_witness_never_goes_back(desk: Desk) -> None:

@@ -130,6 +130,16 @@ def test_a_large_part_comes_in_ranges_that_a_server_gives() -> None:
         assert len(server.seen) == 3
 
 
+def test_the_checkpoint_that_ends_a_wait_is_read_once() -> None:
+    with simulated((200, {}, b"first"), (200, {}, b"second")) as server:
+        vault = RemoteVault(server.remote())
+        vault.wait(7, seconds=3)
+        assert vault.read("checkpoint", bytes_most=100) == b"first"
+        assert vault.read("checkpoint", bytes_most=100) == b"second"
+        paths = [path for _, path, _ in server.seen]
+        assert paths == ["/vault/checkpoint?after=7&wait=3", "/vault/checkpoint"]
+
+
 def test_what_is_not_there() -> None:
     with simulated((404, {}, b"no")) as server:
         vault = RemoteVault(server.remote())

@@ -9,6 +9,7 @@ from tourniquet.cli import output
 SECONDS = 10
 CONNECTIONS = 32
 RECORD_ENTRIES = 20_000
+REPLICA_RATE = 100
 
 
 @click.group(
@@ -151,3 +152,33 @@ def reads(*, weeks: int, incidents: int, busier: float, seed: int, as_json: bool
     figures = run(weeks=weeks, incidents=incidents, busier=busier, seed=seed, echo=not as_json)
     if as_json:
         output.emit_json(figures)
+
+
+@command.command(name="replica", epilog=output.example("tourniquet bench replica --seconds 30"))
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 600),
+    default=SECONDS,
+    show_default=True,
+    help="How long to measure at each level.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(1, 5000),
+    default=REPLICA_RATE,
+    show_default=True,
+    help="Reports a second.",
+)
+@output.json_option
+def replica(*, seconds: int, rate: int, as_json: bool) -> None:
+    """Time to AA without and with a replica that has to countersign first.
+
+    In a temporary folder, with the real server, its sealer, and a replica that follows it.
+    """
+    from tourniquet.cli.bench_replica import measure, tell
+
+    figures = measure(seconds=seconds, rate=rate)
+    if as_json:
+        output.emit_json(figures)
+    else:
+        tell(figures)

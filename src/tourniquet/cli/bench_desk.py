@@ -7,7 +7,9 @@ is involved at any point.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tourniquet.flows.downtime_desk import DowntimeDesk
     from tourniquet.record.bodies import Body as SealedBody
+    from tourniquet.record.notes import VerifierKey
     from tourniquet.record.registry import Body
     from tourniquet.record.ring import KeyRing
 
@@ -163,3 +167,71 @@ def _sealed(batch: list[tuple[str | None, Body]], before: int, ring: KeyRing) ->
             )
         )
     return out
+
+
+def measure(*, people: int, reports_each: int = REPORTS_EACH, opened: int = OPENED) -> DeskFigures:
+    """Seal a region into a temporary folder, and take every figure there; no database is touched.
+
+    The caller has made Django ready with the desk's settings. A history is measured from the HTTP
+    request to the whole answer, in this process, its opening written down before.
+    """
+    import tempfile
+
+    from tourniquet.kernel.clock import SystemClock
+    from tourniquet.record.keys import read_root, read_signer
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        total = make_vault(folder, people, reports_each)
+        key, root = read_signer(folder / "keys").verifier, read_root(folder / "keys")
+        seconds = []
+        for _ in ("cold", "warm"):
+            desk = _desk(folder, key, SystemClock().now)
+            begun = time.perf_counter()
+            desk.unlock_with_root(root, ("bench",))
+            desk.demand().reading.follow()
+            seconds.append(time.perf_counter() - begun)
+        taken = sorted(_histories(desk, opened))
+        index = sum(file.stat().st_size for file in (folder / "desk").glob("index/*"))
+    return DeskFigures(
+        entries=total,
+        observations=people * reports_each * LINES,
+        people=people,
+        cold_seconds=round(seconds[0], 1),
+        warm_seconds=round(seconds[1], 1),
+        history_ms_p50=round(taken[len(taken) // 2], 1),
+        history_ms_p99=round(taken[int(len(taken) * 0.99)], 1),
+        history_ms_most=round(taken[-1], 1),
+        index_bytes=index,
+    )
+
+
+def _desk(folder: Path, key: VerifierKey, now: Callable[[], datetime]) -> DowntimeDesk:
+    from tourniquet.flows.downtime_desk import DeskPlaces, DowntimeDesk
+
+    places = DeskPlaces(folder / "vault", folder / "keys/ring.sqlite3", folder / "desk")
+    return DowntimeDesk(places, key, key_pinned=True, now=now)
+
+
+def _histories(desk: DowntimeDesk, count: int) -> Iterator[float]:
+    """Milliseconds of each of so many histories, patients at random, signed in as a reader."""
+    from django.test import Client
+
+    from tourniquet.directory.desk_roles import DeskRole
+    from tourniquet.site.memory import settle_memory
+    from tourniquet.web.desk.access import run_desk
+
+    password = "figures of a bench"  # noqa: S105 (of a desk that lives for a minute)
+    desk.accounts.put("bench", DeskRole.READER, password, holder=False)
+    run_desk(desk)
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.post("/sign-in/", {"username": "bench", "password": password})
+    ids = desk.demand().reading.index.people_of("", limit=1_000_000)
+    settle_memory()
+    for patient in random.Random(7).choices(ids, k=count):  # noqa: S311 (which patients, no secret)
+        client.post(f"/patients/{patient}/open/", {"reason": "treating"})
+        begun = time.perf_counter()
+        answer = client.get(f"/patients/{patient}/")
+        assert answer.status_code == 200, "a history is shown"
+        yield (time.perf_counter() - begun) * 1000
+    run_desk(None)

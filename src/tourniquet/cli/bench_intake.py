@@ -125,7 +125,10 @@ def _filesystem(path: Path) -> str:
 
 def _serve_and_send(home: Path, people: list[str], seconds: int, connections: int) -> Figures:
     environment = environment_with(
-        TOURNIQUET_HOME=str(home), TOURNIQUET_DATABASE_URL="", TOURNIQUET_MLLP_CERTIFICATE=""
+        TOURNIQUET_HOME=str(home),
+        TOURNIQUET_DATABASE_URL="",
+        TOURNIQUET_MLLP_CERTIFICATE="",
+        TOURNIQUET_ACKNOWLEDGE="local",
     )
     python = [sys.executable, "-m"]
     server = subprocess.Popen(  # noqa: S603 # our own interpreter and module

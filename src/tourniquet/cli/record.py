@@ -12,6 +12,7 @@ from tourniquet.cli import (
     output,
     record_desk,
     record_history,
+    record_keys,
     record_prove,
     record_replica,
     record_restore,
@@ -38,6 +39,7 @@ command.add_command(record_verify.command)
 command.add_command(record_restore.command)
 command.add_command(record_replica.command)
 command.add_command(record_prove.command)
+command.add_command(record_keys.command)
 
 
 command.add_command(record_history.command)

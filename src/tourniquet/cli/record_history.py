@@ -229,6 +229,7 @@ def _serve(
     desk: DowntimeDesk, host: str, port: int, tls: tuple[str, str], *, as_json: bool
 ) -> None:
     import uvloop
+    from django.conf import settings
 
     from tourniquet.site.desk_server import DeskAddress, serve_desk
 
@@ -243,6 +244,9 @@ def _serve(
 
     if not desk.accounts.list_all():
         output.note("The desk has no accounts yet: add some with `tourniquet record desk-account`.")
+    # Whoever opens the address that was asked for is answered; over TLS cookies go by it alone.
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, host]
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = bool(tls[0])
     uvloop.run(serve_desk(desk, DeskAddress(host, port, *tls), ready))
 
 

@@ -5,7 +5,8 @@ entries of its group.
 
 Invariants:
 - No answer waits longer than TOURNIQUET_ACKNOWLEDGE_SECONDS. Once one had to, none waits any more
-  until the replica has caught up with it: a replica that is away costs one wait, not one a message.
+  until the replica is back: until it has all that was given out up to half that time ago. So one
+  that is away costs one wait and not one a message, and one that is back may lag behind traffic.
 - AE and AR never wait: the sender keeps what they are about, or a person looks.
 - What was acknowledged without the replica is counted, logged, and on every page.
 """
@@ -31,6 +32,7 @@ Pairs = list[tuple[Ticket, Answer]]
 LOCAL, REPLICA = "local", "replica"
 SECONDS_MOST = 60
 _IDLE_SECONDS = 1.0
+_NOTE_SECONDS = 0.1
 
 
 class WitnessBoard:
@@ -101,7 +103,9 @@ class AnswerHold(Generic[Ticket]):
         self._board = board
         self._now = now
         self._held: deque[_Held[Ticket]] = deque()
-        self._behind = 0  # nothing waits until the witness has come so far; 0: it is with us
+        self._away = False
+        self._demanded = 0  # how far it must have come to be back
+        self._given: deque[tuple[float, int]] = deque()  # given out without it lately: when, what
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="answer-hold", daemon=True)
 
@@ -121,14 +125,14 @@ class AnswerHold(Generic[Ticket]):
         """Take the answers of a group: deliver them now or later."""
         through = max((answer.through for _, answer in pairs if answer.code == "AA"), default=0)
         with self._board.bell:
-            self._catch_up()
-            if through > self._board.size and not self._behind and not self._stopping:
+            self._look_back()
+            if through > self._board.size and not self._away and not self._stopping:
                 self._held.append(_Held(pairs, through, self._now() + self._seconds))
                 self._counters.held += len(pairs)
                 self._board.bell.notify_all()
                 return
             if through > self._board.size:
-                self._behind = max(self._behind, through)
+                self._give_out(through)
                 self._counters.unprotected += _count_aa(pairs)
         self._deliver(pairs)
 
@@ -148,24 +152,38 @@ class AnswerHold(Generic[Ticket]):
 
     def _due(self) -> list[_Held[Ticket]]:
         """What may go: the witness has it, or it has waited long enough. Under the lock."""
-        self._catch_up()
+        self._look_back()
         due: list[_Held[Ticket]] = []
         while self._held and self._held[0].through <= self._board.size:
             due.append(self._held.popleft())
         if self._held and (self._stopping or self._now() >= self._held[0].until):
             late = list(self._held)
             self._held.clear()
-            self._behind = max(one.through for one in late)
+            self._away = True
+            self._demanded = late[0].through
+            for one in late:
+                self._give_out(one.through)
             self._counters.unprotected += sum(_count_aa(one.pairs) for one in late)
-            log_event("mllp.replica_away", witnessed=self._board.size, waits_for=self._behind)
+            log_event("mllp.replica_away", witnessed=self._board.size, last=late[-1].through)
             due += late
         self._counters.held -= sum(len(one.pairs) for one in due)
         return due
 
-    def _catch_up(self) -> None:
-        if self._behind and self._board.size >= self._behind:
+    def _give_out(self, through: int) -> None:
+        """Note what was given out without the replica; few notes, however many messages."""
+        now = self._now()
+        if self._given and now - self._given[-1][0] < _NOTE_SECONDS:
+            now, _ = self._given.pop()
+        self._given.append((now, through))
+
+    def _look_back(self) -> None:
+        """See whether the replica is back."""
+        while self._given and self._now() - self._given[0][0] >= self._seconds / 2:
+            self._demanded = self._given.popleft()[1]
+        if self._away and self._board.size >= self._demanded:
             log_event("mllp.replica_back", witnessed=self._board.size)
-            self._behind = 0
+            self._away = False
+            self._given.clear()
 
     def _idle_seconds(self) -> float:
         if not self._held:

@@ -142,7 +142,17 @@ def body(http_request: HttpRequest, segment: str) -> HttpResponse:
 @_copying("GET")
 def wrapped_keys(http_request: HttpRequest) -> HttpResponse:
     """The wrapped keys behind ?after=NUMBER, a page at a time."""
-    ring = RingFile(keys_folder() / RING_FILE)
+    path = keys_folder() / RING_FILE
+    try:
+        if not path.exists():
+            return nothing_here()
+    except PermissionError as error:
+        raise StorageUnavailable(
+            "The key ring can't be read by this account.",
+            where=RING_FILE,
+            remedy="Copy it from its folder, with --from-keys.",
+        ) from error
+    ring = RingFile(path)
     try:
         rows = ring.rows(after=_number(http_request, "after") or 0, most=ROWS_AT_ONCE)
     finally:

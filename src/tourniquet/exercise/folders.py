@@ -35,6 +35,7 @@ _MADE = (
     "keys",
     "witnessed",
     "replica",
+    "desk",
     "restore-report.note",
 )
 

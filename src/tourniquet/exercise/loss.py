@@ -2,8 +2,9 @@
 
 1. In the night nothing is under way: wait until the sealer has sealed what there is.
 2. The server is killed and the database destroyed.
-3. `tourniquet record restore` makes it again from the vault, verified.
-4. The server starts again where it was.
+3. The downtime desk, whose index has followed the vault, is asked for a patient.
+4. `tourniquet record restore` makes the database again from the vault, verified.
+5. The server starts again where it was.
 
 Invariants:
 - Everything is done by the commands that an operator has, from outside.
@@ -34,7 +35,7 @@ _DATABASE_FILES = ("tourniquet.sqlite3", "tourniquet.sqlite3-wal", "tourniquet.s
 
 @dataclass(frozen=True)
 class Recovery:
-    """What the loss cost."""
+    """What the loss cost. Without history: until the desk had found a patient."""
 
     records_lost: int
     seconds_without_history: float
@@ -42,11 +43,12 @@ class Recovery:
 
 
 def lose_and_restore(
-    home: Path, database_url: str, server: Server, *, empty: Callable[[], None]
+    home: Path, database_url: str, server: Server, *, number: str, empty: Callable[[], None]
 ) -> Recovery:
     """Destroy the exercise's database and bring it back; `empty` destroys what a URL names.
 
-    The server runs when this is called, and not any more when it returns.
+    `number` is a patient's, for whom the desk is asked meanwhile. The server runs when this is
+    called, and not any more when it returns.
     Raises: OperatorError when it can't be brought back.
     """
     if not (home / MARK).is_file():
@@ -54,6 +56,7 @@ def lose_and_restore(
     run = _Commands(home, database_url)
     # 1. Everything sealed.
     before = _wait_until_sealed(run, home)
+    _ask_desk(run, home, number)  # it has followed all along
     # 2. The loss.
     server.kill()
     began = time.monotonic()
@@ -61,13 +64,28 @@ def lose_and_restore(
         empty()
     for name in _DATABASE_FILES:
         (home / name).unlink(missing_ok=True)
-    # 3. Restore.
+    # 3. The desk.
+    _ask_desk(run, home, number)
+    without_history = time.monotonic() - began
+    # 4. Restore.
+    began_to_restore = time.monotonic()
     restored = run.json(
         *("record", "restore", "--from", str(home / "vault"), "--into", database_url or str(home)),
         *("--key", str(home / "vault.vkey"), "--report", str(home / "restore-report.note")),
     )
-    seconds = time.monotonic() - began
-    return Recovery(before - _count(restored), seconds, seconds)
+    restore_seconds = time.monotonic() - began_to_restore
+    return Recovery(before - _count(restored), without_history, restore_seconds)
+
+
+def _ask_desk(run: _Commands, home: Path, number: str) -> None:
+    """Find a patient at the downtime desk. Raises: OperatorError when it does not."""
+    found = run.json(
+        *("record", "history", "--find", number, "--desk", str(home / "desk")),
+        *("--vault", str(home / "vault"), "--keys", str(home / "keys")),
+        *("--key", str(home / "vault.vkey"), "--root-key", str(home / "keys" / "root.key")),
+    )
+    if not found["patients"]:
+        raise OperatorError("The downtime desk does not find a patient.", where=str(home / "desk"))
 
 
 class _Commands:

@@ -30,6 +30,7 @@ from tourniquet.exercise.gateway import Gateway
 from tourniquet.exercise.homes import destroy_database, prepare_database
 from tourniquet.exercise.loss import Recovery, lose_and_restore
 from tourniquet.exercise.partners import MessageSender
+from tourniquet.exercise.people import find_nhs_number
 from tourniquet.exercise.scorecard_page import render_page
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
 from tourniquet.exercise.second_copy import second_copy
@@ -151,7 +152,13 @@ def play(
         with watch.part("loss"):
             connections.close_all()
             recoveries.append(
-                lose_and_restore(terms.home, terms.database_url, server, empty=destroy_database)
+                lose_and_restore(
+                    terms.home,
+                    terms.database_url,
+                    server,
+                    number=find_nhs_number(0),
+                    empty=destroy_database,
+                )
             )
             anew = issue_anew(world)
             save_accounts(terms.home, anew)

@@ -215,7 +215,8 @@ def _summary(card: Row) -> Markup:
             "Records lost when the database was destroyed",
             show(_number(card["records_lost"])),
             f"Restored from the vault in {show(_number(card['restore_seconds']))} seconds; "
-            f"{show(_number(card['minutes_without_history']))} minutes without history.",
+            f"{show(_number(card['minutes_without_history']))} minutes until the downtime desk "
+            "found a patient.",
             good=_number(card["records_lost"]) == 0,
         ),
     )

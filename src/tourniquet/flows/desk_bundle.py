@@ -31,7 +31,7 @@ from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.kernel.errors import IntegrityError, UserError
 from tourniquet.pathology.desk_history import ENTRIES_MOST
 from tourniquet.pathology.desk_index import Index, fact_of
-from tourniquet.pathology.desk_reading import COMMON, Standing
+from tourniquet.pathology.desk_reading import COMMON, NO_END, Standing
 from tourniquet.record.bodies import KEY_BYTES
 from tourniquet.record.notes import Checkpoint
 from tourniquet.record.registry import Entry, Kind, encode, get_kind
@@ -194,7 +194,7 @@ class BundleReading:
         at = Checkpoint(bundle.key.partition("+")[0], bundle.position, bundle.root)
         return Standing(at, bundle.position, bundle.as_of, 0, people, entries)
 
-    def follow(self) -> None:
+    def follow(self, *, most_seconds: float = NO_END) -> None:
         """Nothing comes."""
 
     def read_entries(self, positions: Sequence[int]) -> tuple[list[tuple[Kind, Entry[Any]]], int]:

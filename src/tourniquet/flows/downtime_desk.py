@@ -39,13 +39,13 @@ from tourniquet.pathology.desk_lines import (
     decode_line,
     encode_line,
 )
-from tourniquet.pathology.desk_reading import DeskReading, Standing, make_folder
+from tourniquet.pathology.desk_reading import NO_END, DeskReading, Standing, make_folder
 from tourniquet.record.bodies import derive
 from tourniquet.record.book import Book
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import exercise_of
 from tourniquet.record.notes import VerifierKey
-from tourniquet.record.shares import check_share, combine_shares
+from tourniquet.record.recovery import combine, plain_words
 
 BOOK_FILE = "book"
 ACCESS_FILE = "access.jsonl"
@@ -79,8 +79,8 @@ class Reading(HistorySource, Protocol):
     def standing(self) -> Standing:
         """How far it has been read."""
 
-    def follow(self) -> None:
-        """Read what came since. Raises: IntegrityError, StorageUnavailable."""
+    def follow(self, *, most_seconds: float = NO_END) -> None:
+        """Read what came since, for so long at most. Raises: IntegrityError, StorageUnavailable."""
 
 
 class Unlocked:
@@ -171,7 +171,7 @@ class DowntimeDesk:
                 "You are not one of the people who unlock this desk.",
                 remedy=f"They are: {', '.join(self.accounts.holders()) or 'nobody yet'}.",
             )
-        plain = check_share(words)
+        plain = plain_words(words)
         with self._lock:
             shares = self._fresh_shares()
             if any(one.words == plain and one.holder != user.name for one in shares.values()):
@@ -184,7 +184,7 @@ class DowntimeDesk:
             # 2.
             given = [shares[name].words for name in people]
             try:
-                self._unlock(combine_shares(given), people)
+                self._unlock(combine(given), people)
             except TourniquetError:
                 self.note_access("unlocking failed", ", ".join(people))
                 raise
@@ -224,13 +224,13 @@ class DowntimeDesk:
         self.note_access("unlocked", ", ".join(people))
         self._unlocked = opened
 
-    def follow(self) -> None:
+    def follow(self, *, most_seconds: float = NO_END) -> None:
         """Read what the vault has beyond what is known; a fault is kept and shown, not raised."""
         opened = self._unlocked
         if opened is None:
             return
         try:
-            opened.reading.follow()
+            opened.reading.follow(most_seconds=most_seconds)
         except TourniquetError as error:
             _log.error("desk.follow failed: %s", error)
 

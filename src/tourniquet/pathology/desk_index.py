@@ -173,6 +173,7 @@ class Index:
         self._lock = threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._database.executescript(_TABLES)
+        self._people = self._entries = 0  # counting millions of rows would take longer than a page
 
     def add(
         self,
@@ -184,10 +185,8 @@ class Index:
         with self._lock:
             run = self._database
             run.execute("BEGIN")
-            run.executemany(
-                "INSERT OR REPLACE INTO entry VALUES (?2, ?1)",
-                entries,
-            )
+            added = run.executemany("INSERT OR IGNORE INTO entry VALUES (?2, ?1)", entries)
+            self._entries += max(added.rowcount, 0)
             run.executemany("INSERT OR REPLACE INTO common VALUES (?, ?)", common)
             for key, fact in facts:
                 self._apply(key, fact)
@@ -195,11 +194,12 @@ class Index:
 
     def _apply(self, key: bytes, fact: Fact) -> None:
         run = self._database
-        run.execute(
+        made = run.execute(
             "INSERT INTO person (id, key, state, family_key, given_key) VALUES (?, ?, '', '', '')"
             " ON CONFLICT DO NOTHING",
             (fact.subject, key),
         )
+        self._people += max(made.rowcount, 0)
         if fact.name is not None:
             family, given, title, sex, practice = fact.name
             born = fact.birth_date.isoformat() if fact.birth_date else None
@@ -211,6 +211,9 @@ class Index:
                     *(family_key(family), given.casefold(), born, fact.subject),
                 ),
             )
+        if fact.state == MERGED:
+            query = "UPDATE person SET state = ?1 WHERE id = ?2 AND state <> ?1"
+            self._people -= run.execute(query, (MERGED, fact.subject)).rowcount
         if fact.state:
             run.execute(
                 "UPDATE person SET state = ?, merged_into = coalesce(?, merged_into) WHERE id = ?",
@@ -227,6 +230,8 @@ class Index:
             ids = self._all("SELECT id FROM person WHERE key = ?", (key,))
             for (patient,) in ids:
                 self._database.execute("DELETE FROM number WHERE person = ?", (patient,))
+            alive = "SELECT count(*) FROM person WHERE key = ? AND state <> ?"
+            self._people -= self._all(alive, (key, MERGED))[0][0]
             self._database.execute("DELETE FROM person WHERE key = ?", (key,))
 
     def search(self, wanted: Wanted, *, limit: int = FOUND_MOST) -> list[Found]:
@@ -330,8 +335,7 @@ class Index:
     def count(self) -> tuple[int, int]:
         """How many people are known, and how many entries of theirs."""
         with self._lock:
-            people = self._all("SELECT count(*) FROM person WHERE state <> ?", (MERGED,))
-            return people[0][0], self._all("SELECT count(*) FROM entry", ())[0][0]
+            return self._people, self._entries
 
     def people_of(self, practice: str, *, limit: int) -> list[str]:
         """Ids of the people registered at a practice, or of everybody where it is ""."""

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,7 @@ from tourniquet.record.unsealing import (
 
 FAMILIES = frozenset({"patient", "order", "specimen", "report", "call", "history"})
 COMMON = frozenset({"organisation.listed", "numbers.reserved"})
+NO_END = 10.0 * 365 * 86_400  # seconds
 ENTRIES_AT_ONCE = 2000  # indexed together, so that searches wait for no more
 
 
@@ -130,6 +132,7 @@ class DeskReading:
         self._missing: dict[int, bytes] = {}
         self._ring_stamp: object = None
         self._fault = ""
+        self._following = threading.Lock()
         self._pending = _Pending(1)
         self._load(key.name)
 
@@ -147,28 +150,34 @@ class DeskReading:
             self._fault,
         )
 
-    def follow(self, *, progress: Callable[[int], None] = lambda _: None) -> None:
+    def follow(self, *, most_seconds: float = NO_END) -> None:
         """Verify and index what came since; what was read before stands whatever happens.
 
-        Raises: IntegrityError, StorageUnavailable; also kept as the standing's fault.
+        One thread at a time; another waits, and ends with it. With `most_seconds` it stops there,
+        and the next call goes on. Raises: IntegrityError, StorageUnavailable; also kept as the
+        standing's fault.
         """
+        until = time.monotonic() + most_seconds
+        if not self._following.acquire(timeout=min(most_seconds, threading.TIMEOUT_MAX)):
+            return
         try:
-            self._follow(progress)
+            self._follow(until)
         except Exception as error:
             self._fault = str(error)
             raise
-        self._fault = ""
+        else:
+            self._fault = ""
+        finally:
+            self._following.release()
 
-    def _follow(self, progress: Callable[[int], None]) -> None:
+    def _follow(self, until: float) -> None:
         self._heed_ring()
         # 2. Verify.
         self.follower.look()
         # 3. Index.
-        while self._position < self.follower.size:
+        while self._position < self.follower.size and time.monotonic() < until:
             last = min(self._position + ENTRIES_AT_ONCE, self.follower.size)
             self._index(range(self._position + 1, last + 1))
-            progress(last)
-        # 4. Write down.
 
     def _index(self, positions: range) -> None:
         ring = self.rings.get()

@@ -9,6 +9,7 @@ from tourniquet.record.entries import (
     AlarmCleared,
     AlarmRaised,
     FirstAlarmCleared,
+    KeysShared,
     MessageApplied,
     MessageReceived,
     MessageReviewed,
@@ -116,6 +117,11 @@ def first_alarm_cleared(entries: Sequence[Entry[FirstAlarmCleared]]) -> None:
 def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
     """Closes the alarm; what was done about it is asked of the journal."""
     _clear(entries)
+
+
+@applies(KeysShared)
+def keys_shared(entries: Sequence[Entry[KeysShared]]) -> None:
+    """No table: it is asked of the journal itself."""
 
 
 row_at_entry(Message, MessageReceived, MessageApplied)

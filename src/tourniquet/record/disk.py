@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol, TypeVar
@@ -298,6 +299,8 @@ class Disk:
     def _reading(self, path: str, work: Callable[[], T]) -> T:
         try:
             return work()
+        except FileNotFoundError as error:
+            raise IntegrityError("The file is missing.", where=path) from error
         except OSError as error:
             raise StorageUnavailable(
                 f"The file could not be read: {error.strerror or type(error).__name__}.",
@@ -310,6 +313,7 @@ def _folder_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+@lru_cache(maxsize=4096)  # the same few names are asked for again and again
 def _checked(path: str) -> str:
     if len(path) > PATH_CHARACTERS_MOST or not all(
         _NAME.fullmatch(name)

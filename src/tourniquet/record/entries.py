@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from tourniquet.record.registry import Body, kind
 
 
@@ -70,3 +72,18 @@ class AlarmCleared(Body, frozen=True):
     alarm: str
     cleared_at: datetime
     note: str
+
+
+class ShareHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who holds which share of the root key."""
+
+    number: int
+    holder: str
+
+
+@kind("keys.shared", patient=False)
+class KeysShared(Body, frozen=True):
+    """The root key was split on paper. The words are written down nowhere else."""
+
+    check: str
+    held: tuple[ShareHeld, ...]

@@ -87,19 +87,54 @@ def rebuild_keys(folder: Path, ring: Path, root: bytes, log_key: VerifierKey) ->
     """
     if have_keys(folder):
         raise OperatorError("There are keys here already.", where=str(folder))
-    copy = KeyRing(ring, root)
-    signer = Signer(log_key.name, log_key.kind, Ed25519PrivateKey.from_private_bytes(copy.log_seed))
-    copy.close()
-    if signer.verifier != log_key:
-        raise OperatorError("The ring is that of another log.", where=str(ring))
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    files = {
-        ROOT_FILE: base64.b64encode(root) + b"\n",
-        LOG_FILE: f"{private_line(signer)}\n".encode(),
-    }
-    Disk(LocalFiles(folder)).create(files)
-    copy_ring(ring, folder / RING_FILE)
+    bring_back_keys(folder, ring, root, log_key)
     return open_keys(folder)
+
+
+def bring_back_keys(
+    folder: Path, ring: Path | None, root: bytes, log_key: VerifierKey | None
+) -> list[str]:
+    """Write a root key into a folder of keys that has none, beside its ring; the files written.
+
+    `ring` is a copy to take the ring from; None: it lies in the folder. With the log's key the
+    signing key is written too. The root key is tried on the ring before anything is written.
+    Raises: OperatorError when a key is there already, or ring, root and log do not belong together.
+    """
+    there = ring is None or ring.resolve() == (folder / RING_FILE).resolve()
+    source = folder / RING_FILE if there or ring is None else ring
+    opened = KeyRing(source, root)
+    files = {ROOT_FILE: base64.b64encode(root) + b"\n"}
+    try:
+        if log_key is not None:
+            files[LOG_FILE] = f"{private_line(_signer_of(opened, log_key))}\n".encode()
+    finally:
+        opened.close()
+    others = [name for name in files if _is_other(folder / name, files[name])]
+    if others or (not there and have_keys(folder)):
+        raise OperatorError(
+            "There are keys here already. Nothing was written.",
+            where=str(folder),
+            remedy="Name an empty folder, or one that holds the ring alone.",
+        )
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Disk(LocalFiles(folder)).create(files)
+    if not there:
+        copy_ring(source, folder / RING_FILE)
+    return [*files, *([] if there else [RING_FILE])]
+
+
+def _is_other(file: Path, content: bytes) -> bool:
+    """Whether a file is there that holds something else."""
+    return file.exists() and file.read_bytes() != content
+
+
+def _signer_of(ring: KeyRing, log_key: VerifierKey) -> Signer:
+    """The log's signing key, from the ring. Raises: OperatorError when it is another log's."""
+    private = Ed25519PrivateKey.from_private_bytes(ring.log_seed)
+    signer = Signer(log_key.name, log_key.kind, private)
+    if signer.verifier != log_key:
+        raise OperatorError("The ring is that of another log.", where=RING_FILE)
+    return signer
 
 
 def exercise_of(log_name: str) -> str:

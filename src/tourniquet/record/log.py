@@ -38,7 +38,15 @@ from tourniquet.record.tiles import (
     tile_path,
     unpack_entries,
 )
-from tourniquet.record.tree import HASH_BYTES, TILE_WIDTH, Frontier, hash_leaf, read_frontier
+from tourniquet.record.tree import (
+    HASH_BYTES,
+    TILE_BITS,
+    TILE_WIDTH,
+    Frontier,
+    hash_leaf,
+    hash_perfect,
+    read_frontier,
+)
 
 CHECKPOINT = "checkpoint"
 BUNDLE_BYTES_MOST = TILE_WIDTH * (ENTRY_BYTES_MOST + 2)
@@ -184,23 +192,15 @@ def read_tile(disk: Reader, level: int, number: int, width: int) -> bytes:
 def _read(
     disk: Reader, level: int, number: int, width: int, bytes_most: int
 ) -> tuple[str, int, bytes]:
-    """The file, its width and its content; read once more where it was cleared in between."""
-    path, wide = _there(disk, level, number, width)
-    try:
-        return path, wide, disk.read(path, bytes_most=bytes_most)
-    except (IntegrityError, StorageUnavailable):
-        path, now_wide = _there(disk, level, number, width)
-        if now_wide == wide:
-            raise
-        return path, now_wide, disk.read(path, bytes_most=bytes_most)
-
-
-def _there(disk: Reader, level: int, number: int, width: int) -> tuple[str, int]:
-    """The file and its width: the full one where that is all there is."""
+    """The file, its width and its content: of a partial one the full where that is all there is."""
     path, full = tile_path(level, number, width), tile_path(level, number)
-    if width < TILE_WIDTH and disk.size(path) is None and disk.size(full) is not None:
-        return full, TILE_WIDTH
-    return path, width
+    if width < TILE_WIDTH:
+        try:
+            return path, width, disk.read(path, bytes_most=bytes_most)
+        except (IntegrityError, StorageUnavailable):  # cleared, perhaps just now
+            if disk.size(full) is None:
+                raise
+    return full, TILE_WIDTH, disk.read(full, bytes_most=bytes_most)
 
 
 def _read_end(disk: Reader, checkpoint: Checkpoint) -> _End:
@@ -247,10 +247,11 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
         is_last = frontier.size == checkpoint.size
         for tile in tiles:
             if tile.width == TILE_WIDTH or is_last:
-                _compare(disk, tile.level, tile.number, tile.hashes)
+                _compare(disk, checkpoint.size, tile.level, tile.number, tile.hashes)
     for level, row in enumerate(frontier.partial):
         if row:  # also those that the last entries did not change
-            _compare(disk, level, checkpoint.size >> 8 * (level + 1), b"".join(row))
+            number = checkpoint.size >> TILE_BITS * (level + 1)
+            _compare(disk, checkpoint.size, level, number, b"".join(row))
     if frontier.root() != checkpoint.root:
         raise IntegrityError(
             f"The first {checkpoint.size} entries do not have the root of the checkpoint.",
@@ -259,7 +260,8 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
-def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
+def _compare(disk: Reader, size: int, level: int, number: int, hashes: bytes) -> None:
+    """Compare a tile of a log of `size` entries with the hashes that the entries have."""
     width = len(hashes) // HASH_BYTES
     path, wide, kept = _read(disk, level, number, width, TILE_WIDTH * HASH_BYTES)
     if len(kept) == wide * HASH_BYTES:
@@ -269,7 +271,26 @@ def _compare(disk: Reader, level: int, number: int, hashes: bytes) -> None:
             (at for at, pair in enumerate(zip(kept, hashes, strict=False)) if pair[0] != pair[1]),
             min(len(kept), len(hashes)),
         )
-        position = (number * TILE_WIDTH + at // HASH_BYTES) << 8 * level
-        raise IntegrityError(
-            f"The hash over position {position} and on is not that of the entries.", where=path
-        )
+        position = ((number * TILE_WIDTH + at // HASH_BYTES) << TILE_BITS * level) + 1
+        if level:
+            what = f"The hash over position {position} and on is not that of the entries."
+        elif _fits_above(disk, size, number, kept):
+            path = tile_path(ENTRIES, number)
+            what = f"The leaf of position {position} was changed."
+        else:
+            what = f"The hash of position {position}, or the leaf, was changed."
+        raise IntegrityError(what, where=path)
+
+
+def _fits_above(disk: Reader, size: int, number: int, hashes: bytes) -> bool:
+    """Whether a tile of level 0 has the hash that lies over it: then the entries are to blame."""
+    above, at = divmod(number, TILE_WIDTH)
+    if len(hashes) != TILE_WIDTH * HASH_BYTES:
+        return False
+    width = min(TILE_WIDTH, (size >> TILE_BITS) - above * TILE_WIDTH)
+    try:
+        over = read_tile(disk, 1, above, width)[at * HASH_BYTES : (at + 1) * HASH_BYTES]
+    except IntegrityError:
+        return False
+    rows = [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]
+    return hash_perfect(rows) == over

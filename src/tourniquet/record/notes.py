@@ -58,6 +58,14 @@ class VerifierKey:
         content = self.name.encode() + b"\n" + bytes([self.kind]) + self.public
         return hashlib.sha256(content).digest()[:_KEY_ID_BYTES]
 
+    def fits(self, value: bytes, signed: bytes) -> bool:
+        """Whether a signature is this key's over these bytes."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(value, signed)
+        except InvalidSignature:
+            return False
+        return True
+
     def __str__(self) -> str:
         """The line that is pinned: name, key id, kind and key."""
         key = base64.b64encode(bytes([self.kind]) + self.public).decode()
@@ -76,6 +84,10 @@ class Signer:
     def verifier(self) -> VerifierKey:
         """What others pin."""
         return VerifierKey(self.name, self.kind, self.private.public_key().public_bytes_raw())
+
+    def sign(self, content: bytes) -> bytes:
+        """The signature over these bytes."""
+        return self.private.sign(content)
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,7 @@ def sign(text: str, signer: Signer) -> Signature:
     _demand(not text.startswith(_COSIGNED), "A log does not sign what a witness would.")
     assert signer.kind == LOG_KEY
     key = signer.verifier
-    return Signature(_checked_name(key.name), key.key_id, signer.private.sign(text.encode()))
+    return Signature(_checked_name(key.name), key.key_id, signer.sign(text.encode()))
 
 
 def cosign(text: str, signer: Signer, *, seconds: int) -> Signature:
@@ -158,7 +170,7 @@ def cosign(text: str, signer: Signer, *, seconds: int) -> Signature:
     _demand(0 <= seconds <= SIZE_MOST, "The time of a cosignature is out of range.")
     assert signer.kind == WITNESS_KEY
     key = signer.verifier
-    value = signer.private.sign(_cosigned(text, seconds))
+    value = signer.sign(_cosigned(text, seconds))
     return Signature(_checked_name(key.name), key.key_id, seconds.to_bytes(_TIME_BYTES) + value)
 
 
@@ -212,10 +224,7 @@ def check(note: Note, key: VerifierKey) -> int | None:
         _demand(seconds <= SIZE_MOST, "The time of a cosignature is out of range.")
         value, signed = value[_TIME_BYTES:], _cosigned(note.text, seconds)
     _demand(len(value) == _SIGNATURE_BYTES, f"The signature of {key.name} does not fit the note.")
-    try:
-        Ed25519PublicKey.from_public_bytes(key.public).verify(value, signed)
-    except InvalidSignature:
-        raise IntegrityError(f"The signature of {key.name} does not fit the note.") from None
+    _demand(key.fits(value, signed), f"The signature of {key.name} does not fit the note.")
     return seconds
 
 

@@ -24,6 +24,7 @@ import msgspec
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record.bodies import KEY_ID_BYTES
+from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import Note
 from tourniquet.record.ring import WrappedKey
 
@@ -214,9 +215,13 @@ class RemoteVault:
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
+        self._news = b""  # the checkpoint that ended a wait, until it is read
 
     def read(self, path: str, *, bytes_most: int) -> bytes:
         """See `Reader`."""
+        if path == CHECKPOINT and 0 < len(self._news) <= bytes_most:
+            news, self._news = self._news, b""
+            return news
         answer = self._remote.call("GET", f"/vault/{path}", bytes_most=bytes_most)
         if answer.status != 200:
             raise IntegrityError("The file is missing.", where=path)
@@ -246,12 +251,15 @@ class RemoteVault:
 
     def wait(self, size: int, *, seconds: int = WAIT_SECONDS_MOST) -> None:
         """Return once the checkpoint may be beyond this size, or the time is over."""
-        self._remote.call(
+        self._news = b""
+        answer = self._remote.call(
             "GET",
-            f"/vault/checkpoint?after={size}&wait={seconds}",
+            f"/vault/{CHECKPOINT}?after={size}&wait={seconds}",
             bytes_most=ANSWER_BYTES_MOST,
             seconds=CALL_SECONDS + seconds,
         )
+        if answer.status == 200:
+            self._news = answer.content
 
     def tell(self, note: Note) -> None:
         """Hand over a checkpoint that was countersigned. Raises: as `Remote.call`."""

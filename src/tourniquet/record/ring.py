@@ -291,7 +291,8 @@ class RingCopy:
         while self._compared < last:
             self._compare(last)
         count = 0
-        while rows := self._source.rows(after=last + count, most=ROWS_AT_ONCE):
+        is_more = True
+        while is_more and (rows := self._source.rows(after=last + count, most=ROWS_AT_ONCE)):
             numbers = [row.number for row in rows]
             if numbers != list(range(last + count + 1, last + count + len(rows) + 1)):
                 raise IntegrityError(
@@ -299,6 +300,7 @@ class RingCopy:
                 )
             self._insert(rows)
             count += len(rows)
+            is_more = len(rows) == ROWS_AT_ONCE
         self._compared = last + count
         return count
 

@@ -38,7 +38,7 @@ from tourniquet.record.leaves import (
 from tourniquet.record.log import ENTRIES_AT_ONCE, Log, read_entries, read_last
 from tourniquet.record.notes import Checkpoint, Note, Signer, VerifierKey
 from tourniquet.record.tiles import ENTRIES, tile_path
-from tourniquet.record.tree import TILE_WIDTH
+from tourniquet.record.tree import LEVELS_MOST, TILE_BITS, TILE_WIDTH
 
 PENDING = "pending"
 KEY_FILE = "vault.vkey"
@@ -166,8 +166,8 @@ def drop_unnamed(disk: Disk, last: Leaf | None) -> None:
 
 def clear_partial(disk: Disk, old: int, new: int) -> None:
     """Take away the partial tiles of size `old` where the full one is there at size `new`."""
-    for level in (ENTRIES, *range(8)):
-        shift = 8 * (max(level, 0) + 1)
+    for level in (ENTRIES, *range(LEVELS_MOST)):
+        shift = TILE_BITS * (max(level, 0) + 1)
         number = old >> shift
         if new >> shift > number:
             folder = f"{tile_path(level, number)}.p"

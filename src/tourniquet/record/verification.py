@@ -25,8 +25,8 @@ from tourniquet.record.leaves import SEGMENT_BYTES_MOST, Leaf, follows, parse_le
 from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
 from tourniquet.record.log import verify as verify_log
 from tourniquet.record.notes import NOTE_BYTES_MOST, Checkpoint, VerifierKey
-from tourniquet.record.tiles import ENTRIES, parse_tile_path
-from tourniquet.record.tree import HASH_BYTES, TILE_WIDTH, Tree
+from tourniquet.record.tiles import ENTRIES, parse_tile_path, tile_path
+from tourniquet.record.tree import HASH_BYTES, TILE_BITS, TILE_WIDTH, Tree
 from tourniquet.record.vault import KEY_FILE, PENDING, VaultReader, read_pending
 
 LEAVES_AT_ONCE = 16 * TILE_WIDTH
@@ -172,8 +172,16 @@ def _check_pending(disk: Reader, reader: VaultReader) -> Iterator[str]:
             raise IntegrityError("The file is missing.", where=PENDING)
         return
     start, leaves = read_pending(disk)
-    if start > reader.size:
-        raise IntegrityError(f"Its leaves do not begin before {reader.size}.", where=PENDING)
+    if start + len(leaves) < reader.size:
+        raise IntegrityError(
+            f"Its leaves end at {start + len(leaves)}, those of the tree at {reader.size}.",
+            where=PENDING,
+            remedy="It is an older copy. Bring the newest back from the replica.",
+        )
+    if start > reader.size:  # the vault has grown meanwhile, or a replica is at work
+        if not _reaches(disk, start):
+            raise IntegrityError(f"No leaf is there before {start}.", where=PENDING)
+        yield f"{PENDING}: begins at {start}"
     for position, packed in enumerate(leaves, start + 1):
         if position > reader.size:
             parse_leaf(packed, position)
@@ -185,13 +193,21 @@ def _check_pending(disk: Reader, reader: VaultReader) -> Iterator[str]:
             )
 
 
+def _reaches(disk: Reader, position: int) -> bool:
+    """Whether there is a bundle with the leaf of this position, beyond the checkpoint too."""
+    number, at = divmod(position - 1, TILE_WIDTH)
+    path = tile_path(ENTRIES, number)
+    widths = [int(name) for name in disk.names(f"{path}.p") if name.isascii() and name.isdigit()]
+    return disk.size(path) is not None or max(widths, default=0) > at
+
+
 def _check_tile(disk: Reader, path: str, size: int) -> Iterator[str]:
     """Check a tile or bundle that is there by its name; say so where it lies beyond."""
     try:
         level, number, width = parse_tile_path(path)
     except IntegrityError:
         raise IntegrityError("The file does not belong in a vault.", where=path) from None
-    shift = 8 * max(level, 0)
+    shift = TILE_BITS * max(level, 0)
     if (number * TILE_WIDTH + width) << shift > size:
         yield path
         return
