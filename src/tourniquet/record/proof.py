@@ -21,6 +21,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from tourniquet.kernel.errors import IntegrityError, UserError
 from tourniquet.record.bodies import open_header
@@ -43,6 +44,7 @@ from tourniquet.record.verification import verify_vault
 FORM = "tourniquet bundle v1"
 ENTRIES_MOST = 100_000
 BYTES_MOST = 64 * 1024 * 1024  # what the checker takes
+TILES_HELD = 256  # of 8 KiB; neighbours are proved by the same ones
 Json = dict[str, object]
 
 
@@ -153,7 +155,8 @@ def make_bundle(disk: Reader, bundle: Bundle) -> Json:
     Raises: UserError when it is too large; IntegrityError when the earlier checkpoint does not fit.
     """
     _demand_room(len(bundle.entries), 0)
-    tree = Tree(bundle.checkpoint.size, lambda *tile: read_tile(disk, *tile))
+    read = lru_cache(maxsize=TILES_HELD)(lambda *tile: read_tile(disk, *tile))
+    tree = Tree(bundle.checkpoint.size, read)
     found: Json = {
         "form": FORM,
         "checkpoint": str(bundle.note),

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tourniquet.kernel.errors import IntegrityError
 
@@ -26,6 +26,7 @@ TILE_BITS = 8
 TILE_WIDTH = 1 << TILE_BITS
 LEVELS_MOST = 64 // TILE_BITS  # of tiles: trees of up to 2^64 leaves
 PROOF_MOST = 64  # hashes of an inclusion proof; of a consistency proof one more
+ROOTS_HELD = 10_000  # of subtrees: about 2 MB
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 ReadTile = Callable[[int, int, int], bytes]
@@ -143,10 +144,13 @@ def _fold(left_to_right: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree of `size` leaves that is read from tiles."""
+    """A tree of `size` leaves that is read from tiles; what neighbours' proofs share is held."""
 
     size: int
     read: ReadTile
+    _held: dict[tuple[int, int], bytes] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def root(self, size: int | None = None) -> bytes:
         """The root, or that of the first `size` leaves."""
@@ -199,12 +203,19 @@ class Tree:
 
     def _perfect(self, bits: int, index: int) -> bytes:
         """The root of the perfect subtree `index` among those of 2^bits leaves."""
+        held = self._held.get((bits, index))
+        if held is not None:
+            return held
         level, inner = divmod(bits, TILE_BITS)
         number, at = divmod(index << inner, TILE_WIDTH)
         width = min(TILE_WIDTH, (self.size >> TILE_BITS * level) - number * TILE_WIDTH)
         hashes = self.read(level, number, width)
         _demand_whole(hashes, level, number, width)
-        return hash_perfect(_split(hashes)[at : at + (1 << inner)])
+        root = hash_perfect(_split(hashes[at * HASH_BYTES : (at + (1 << inner)) * HASH_BYTES]))
+        if len(self._held) == ROOTS_HELD:
+            self._held.clear()
+        self._held[bits, index] = root
+        return root
 
 
 def check_inclusion(
