@@ -208,7 +208,7 @@ class Index:
                 " practice = ?, family_key = ?, given_key = ?, birth_date = ? WHERE id = ?",
                 (
                     *(family, given, title, sex, practice),
-                    *(family_key(family), given.casefold(), born, fact.subject),
+                    *(family_key(family), given.lower(), born, fact.subject),
                 ),
             )
         if fact.state == MERGED:
@@ -255,7 +255,7 @@ class Index:
                     terms.append("family_key >= ? AND family_key < ?")
                     values += [key, key + chr(0x10FFFF)]
             if wanted.given_names.strip():
-                given = wanted.given_names.strip().casefold()
+                given = wanted.given_names.strip().lower()  # no "ss" for a sharp s
                 terms.append(f"substr(given_key, 1, {len(given)}) = ?")
                 values.append(given)
             if wanted.birth_date is not None:
