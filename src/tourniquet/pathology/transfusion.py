@@ -2,7 +2,7 @@
 
 Invariants:
 - Nothing here says that blood may be given: a group on record is a reason to compare, never a
-  substitute for a sample grouped now (HAZ-026).
+  substitute for a sample grouped now (HAZ-031).
 - Two groups that differ are both shown, and said to differ; none is chosen.
 - An antibody that was ever found stays shown, however many negative screens came after.
 """
