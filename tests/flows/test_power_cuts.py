@@ -32,7 +32,8 @@ ROUNDS = int(os.environ.get("POWER_CUTS", "3"))
 SENDERS = 3
 KINDS = ("moment", "seal", "call")  # of the rounds, in turn: when the power goes, and on whom
 CALLS_OF_A_ROUND = 4_000  # that change something; the disk answers several thousand a second
-CALLS_OF_A_SEAL = 150
+CALLS_OF_A_SEAL = 600
+GONE = ("Input/output error", "can't be read", "can't be written", "could not be")
 SECONDS_MOST = 3.0  # of a round; the sealer beside the server needs one or two to begin
 WAIT_SECONDS = 30.0
 _READY = re.compile(r"http://[^:]+:(\d+).*MLLP [^:]+:(\d+),")
@@ -98,6 +99,9 @@ def _seal(home: Path) -> None:
     done = tourniquet(Database("sqlite", "", home), "record", "seal", "--json")
     assert b"Traceback" not in done.stderr, done.stderr
     assert done.returncode in {0, 1}
+    if done.returncode:
+        said = done.stderr.decode()
+        assert any(words in said for words in GONE), said  # nothing else stops it
 
 
 def _kept(home: Path) -> set[str]:

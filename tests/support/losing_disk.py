@@ -15,8 +15,10 @@ Locks, shared memory and the names of deleted open files are the kernel's and li
 from __future__ import annotations
 
 import argparse
+import ctypes
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -32,7 +34,8 @@ from tests.support.simulated_files import PowerCut, SimulatedFiles, _File, _Fold
 
 COMMAND = "user.disk"
 FAIL, MEND, CUT = b"fail", b"mend", b"cut"
-MOUNT_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1
+MOUNT_SECONDS = 20.0
 UNMOUNT_SECONDS = 20.0
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -329,6 +332,7 @@ def main() -> None:
     parser.add_argument("--cut-after", type=int)
     parser.add_argument("--fail-after", type=int)
     given = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # a test that was killed ends it
     disk = Disk(Random(given.seed))
     disk.load(given.left)
     disk.cut_at, disk.fail_at = given.cut_after, given.fail_after
