@@ -19,6 +19,7 @@ from tourniquet.record.notes import LOG_KEY, Signer, read_checkpoint
 from tourniquet.record.tiles import tile_path
 from tourniquet.record.tree import Frontier, hash_leaf
 
+pytestmark = pytest.mark.no_cover  # a tracer would triple its time; flows cover the lines
 SIGNER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 OTHER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
 SEEDS = effort(300, 20_000)

@@ -28,6 +28,7 @@ from tourniquet.record.replica import EVIDENCE, LAST, Replica, Rewritten
 from tourniquet.record.vault import Vault
 from tourniquet.record.verification import verify_vault
 
+pytestmark = pytest.mark.no_cover  # a tracer would triple its time; flows cover the lines
 WITNESS = Signer("witness.example", WITNESS_KEY, Ed25519PrivateKey.from_private_bytes(b"W" * 32))
 NOW = datetime(2024, 6, 3, 6, tzinfo=UTC)
 SEEDS = effort(150, 10_000)

@@ -21,6 +21,7 @@ from tourniquet.record.notes import LOG_KEY, Checkpoint, Signer, read_checkpoint
 from tourniquet.record.vault import Vault, VaultReader
 from tourniquet.record.verification import verify_vault
 
+pytestmark = pytest.mark.no_cover  # a tracer would triple its time; flows cover the lines
 SIGNER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"L" * 32))
 OTHER = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"O" * 32))
 KEY = SIGNER.verifier

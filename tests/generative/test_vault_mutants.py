@@ -19,6 +19,7 @@ from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import Note
 from tourniquet.record.vault import PENDING, Vault, append_bodies, clear_partial, write_pending
 
+pytestmark = pytest.mark.no_cover  # a tracer would triple its time; flows cover the lines
 SEEDS = 300  # in which each must be found; the slowest is found within the first thirty
 
 

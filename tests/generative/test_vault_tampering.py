@@ -42,6 +42,7 @@ from tourniquet.record.tiles import parse_tile_path
 from tourniquet.record.vault import Vault, VaultReader
 from tourniquet.record.verification import Verified, verify_vault
 
+pytestmark = pytest.mark.no_cover  # a tracer would triple its time; flows cover the lines
 BITS = 4
 WIDTH = 1 << BITS
 SEGMENT_BYTES = 64_000
