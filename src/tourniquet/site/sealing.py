@@ -24,7 +24,7 @@ from tourniquet.kernel.errors import TourniquetError
 from tourniquet.record.home import clock
 
 EVERY_SECONDS = 0.5
-HURRY_SECONDS = 0.05  # where senders wait for the replica, which waits for the sealer
+HURRY_SECONDS = 0.01  # where senders wait for the replica, which waits for the sealer
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 5.0
 RESTARTS_MOST = 20
