@@ -155,8 +155,12 @@ class _Folder:
         return True
 
     def wait(
-        self, size: int, note: Note | None, stop: threading.Event, every_seconds: float
-    ) -> str | None:  # noqa: ARG002 (a folder does not tell)
+        self,
+        size: int,  # noqa: ARG002 (a folder does not tell)
+        note: Note | None,  # noqa: ARG002 (nobody is told)
+        stop: threading.Event,
+        every_seconds: float,
+    ) -> str | None:
         """Until it is worth looking again."""
         stop.wait(every_seconds)
         return ""

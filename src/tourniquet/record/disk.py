@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
@@ -159,9 +159,11 @@ class Disk:
         """
         self._writing(path, lambda: self._go_on(_checked(path), at))
 
-    def discard(self, path: str) -> None:
-        """Take a file away that nothing names. Nothing happens where there is none."""
-        self._writing(path, lambda: self._discard(_checked(path)))
+    def discard(self, *paths: str) -> None:
+        """Take files away that nothing names. Nothing happens where there are none."""
+        for path in paths:
+            _checked(path)
+        self._writing(next(iter(paths), ""), lambda: self._discard(paths))
 
     def flush(self, path: str) -> None:
         """Return once what was appended outlives a power cut. Raises: IntegrityError."""
@@ -247,11 +249,15 @@ class Disk:
             self._keep(path)
         self._kept.add(path)
 
-    def _discard(self, path: str) -> None:
-        if self._files.size(path) is not None:
-            self._files.remove(path)
-            self._files.flush_folder(_folder_of(path))
-        self._kept.discard(path)
+    def _discard(self, paths: Sequence[str]) -> None:
+        folders = set()
+        for path in paths:
+            if self._files.size(path) is not None:
+                self._files.remove(path)
+                folders.add(_folder_of(path))
+            self._kept.discard(path)
+        for folder in sorted(folders):  # each flush is a commit of the disk's: one for them all
+            self._files.flush_folder(folder)
 
     def _flush(self, path: str) -> None:
         if self._files.size(path) is None:

@@ -46,9 +46,9 @@ from tourniquet.record.ring import ChangedKey
 from tourniquet.record.tree import TILE_WIDTH, hash_leaf
 from tourniquet.record.vault import (
     KEY_FILE,
+    Broom,
     VaultReader,
     append_bodies,
-    clear_partial,
     drop_unnamed,
     find_last,
     write_pending,
@@ -109,6 +109,7 @@ class Replica:
             )
         self._last = find_last(vault, self._log.checkpoint.size)
         drop_unnamed(vault, self._last)
+        self._broom = Broom(vault)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -154,7 +155,7 @@ class Replica:
             progress(self._log.frontier.size)
         # 6. Countersign.
         self._conclude(note, now)
-        clear_partial(self._vault, before.size, checkpoint.size)
+        self._broom.sweep(before.size, checkpoint.size)
         return Pulled(checkpoint, checkpoint.size - before.size, pulled)
 
     def countersigned(self) -> Note:
