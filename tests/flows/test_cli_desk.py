@@ -127,7 +127,7 @@ def test_the_desks_benchmark_measures(sqlite_database: Database) -> None:
     found = answer(tourniquet(sqlite_database, "bench", "desk", "--people", "10", "--json"))
     assert (found["entries"], found["observations"]) == (211, 4000)
     assert 0 < found["opening_ms_p50"] < found["page_ms_most"]
-    assert found["index_bytes"]
+    assert found["warm_seconds"] >= 0
     assert found["machine"]["cores"]
     said = tourniquet(sqlite_database, "bench", "desk", "--people", "10").stdout
     assert b"211 entries of 10 people" in said
