@@ -31,7 +31,8 @@ BEGAN = datetime(2024, 6, 3, 7, 0, tzinfo=UTC)
 ENTRIES_AT_ONCE = 5000
 LINES = 20
 REPORTS_EACH = 20
-OPENED = 400
+OPENED_MOST = 400
+OPENED_EACH = 4
 _LABORATORY = "RJ100"
 
 
@@ -176,7 +177,7 @@ def _sealed(batch: list[tuple[str | None, Body]], before: int, ring: KeyRing) ->
     return out
 
 
-def measure(*, people: int, reports_each: int = REPORTS_EACH, opened: int = OPENED) -> DeskFigures:
+def measure(*, people: int, reports_each: int = REPORTS_EACH) -> DeskFigures:
     """Seal a region into a temporary folder, and take every figure there; no database is touched.
 
     Opening: the patient's entries read from the vault, checked, decrypted and applied. Page: from
@@ -187,7 +188,7 @@ def measure(*, people: int, reports_each: int = REPORTS_EACH, opened: int = OPEN
         output.configure_django(
             home=Path(name), database_url="", settings_module=output.DESK_SETTINGS
         )
-        return _measure(Path(name), people, reports_each, opened)
+        return _measure(Path(name), people, reports_each, min(OPENED_EACH * people, OPENED_MOST))
 
 
 def tell(figures: DeskFigures) -> None:
