@@ -159,11 +159,15 @@ class Disk:
         """
         self._writing(path, lambda: self._go_on(_checked(path), at))
 
-    def discard(self, *paths: str) -> None:
-        """Take files away that nothing names. Nothing happens where there are none."""
+    def discard(self, path: str) -> None:
+        """Take a file away that nothing names. Nothing happens where there is none."""
+        self._writing(path, lambda: self._discard(_checked(path)))
+
+    def drop(self, *paths: str) -> None:
+        """Take files away that nobody needs. A power cut may bring them back, as they were."""
         for path in paths:
             _checked(path)
-        self._writing(next(iter(paths), ""), lambda: self._discard(paths))
+        self._writing(next(iter(paths), ""), lambda: self._drop(paths))
 
     def flush(self, path: str) -> None:
         """Return once what was appended outlives a power cut. Raises: IntegrityError."""
@@ -249,15 +253,16 @@ class Disk:
             self._keep(path)
         self._kept.add(path)
 
-    def _discard(self, paths: Sequence[str]) -> None:
-        folders = set()
+    def _discard(self, path: str) -> None:
+        if self._files.size(path) is not None:
+            self._files.remove(path)
+            self._files.flush_folder(_folder_of(path))
+        self._kept.discard(path)
+
+    def _drop(self, paths: Sequence[str]) -> None:
         for path in paths:
-            if self._files.size(path) is not None:
-                self._files.remove(path)
-                folders.add(_folder_of(path))
+            self._files.remove(path)
             self._kept.discard(path)
-        for folder in sorted(folders):  # each flush is a commit of the disk's: one for them all
-            self._files.flush_folder(folder)
 
     def _flush(self, path: str) -> None:
         if self._files.size(path) is None:

@@ -186,7 +186,7 @@ class Broom:
         self._list(old, new)
         some = [self._left.popleft() for _ in range(min(PARTIAL_AT_ONCE, len(self._left)))]
         if some:
-            self._disk.discard(*some)
+            self._disk.drop(*some)
 
     def _list(self, old: int, new: int) -> None:
         for level in (ENTRIES, *range(LEVELS_MOST)):
