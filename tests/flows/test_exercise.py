@@ -42,7 +42,7 @@ NOT_COMPARED = {
     "seconds",
     "seconds_by_part",
     "version",
-    "minutes_without_history",
+    "history_dark_minutes",
     "restore_seconds",
 }
 
@@ -58,7 +58,8 @@ def short_world(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> World:
             whole,
             weeks=weeks,
             capacity=whole.capacity[:weeks],
-            lost_on=whole.date_of(7 * weeks - 5),  # the Wednesday of the last week
+            # The Wednesday of the last week.
+            loss=dataclasses.replace(whole.loss, lost_on=whole.date_of(7 * weeks - 5)),
         )
 
     monkeypatch.setattr(worlds, "load_scenario", load)
@@ -125,6 +126,8 @@ def _assert_scorecard(world: World, hours: tuple[float, ...], ours: Outcome, out
         records_lost=0,
         seconds_without_history=90.0,
         restore_seconds=30.0,
+        numbers_given_out=24,
+        numbers_accounted_for=24,
     )
     card = scorecard(
         world,

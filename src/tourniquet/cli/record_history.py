@@ -116,6 +116,12 @@ ROOT_BYTES_MOST = 1024
 @click.option(
     "--certificate-key", type=output.path_argument_type(), help="The certificate's private key."
 )
+@click.option(
+    "--exercise-clock",
+    "clock_at",
+    metavar="TIME",
+    help="Of an exercise's record alone: the desk's clock begins at this time, with its offset.",
+)
 @output.json_option
 def command(
     *,
@@ -141,6 +147,7 @@ def command(
     port: int,
     certificate: Path | None,
     certificate_key: Path | None,
+    clock_at: str | None,
     as_json: bool,
 ) -> None:
     """Patients' histories from a vault alone, with the main database and the network gone.
@@ -165,6 +172,8 @@ def command(
         desk = record_desk.open_bundle_desk(bundle_file, identity, folder)
     else:
         desk = open_desk(vault, keys, key_file, folder)
+    if clock_at is not None:
+        _set_clock(desk, clock_at)
     from tourniquet.record.keys import only_one
 
     with only_one(desk.places.folder, LOCK_FILE):
@@ -210,6 +219,28 @@ def open_desk(
         key_pinned=key_file is not None,
         now=lambda: datetime.now(UTC),
     )
+
+
+def _set_clock(desk: DowntimeDesk, text: str) -> None:
+    """Begin an exercise's desk at a time of the exercise. Raises: UserError for a real record."""
+    if not desk.exercise:
+        raise UserError(
+            "This is no exercise's record: its desk goes by this machine's clock.",
+            where="--exercise-clock",
+            remedy="Leave the option out.",
+        )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min  # noqa: DTZ901 (refused below, as every time without an offset)
+    if moment.tzinfo is None:
+        raise UserError(
+            "This is no time with its offset.",
+            where="--exercise-clock",
+            remedy="Write 2024-06-19T20:00:00+01:00.",
+        )
+    ahead = moment.astimezone(UTC) - datetime.now(UTC)
+    desk.now = lambda: datetime.now(UTC) + ahead
 
 
 def read_root_file(file: Path) -> bytes:
