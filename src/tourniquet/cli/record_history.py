@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,9 +176,7 @@ def command(
         desk = open_desk(vault, keys, key_file, folder)
     if clock_at is not None:
         _set_clock(desk, clock_at)
-    from tourniquet.record.keys import only_one
-
-    with only_one(desk.places.folder, LOCK_FILE):
+    with _alone(desk.places.folder):
         record_desk.unlock(desk, bundle_file, root_file, words=words)
         if serve:
             tls = (str(certificate or ""), str(certificate_key or ""))
@@ -188,6 +188,27 @@ def command(
         else:
             choice = record_desk.Choice(chosen, practice, everybody, why)
             record_desk.take_away(desk, choice, into_bundle, recipients, into_pack, as_json=as_json)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the desk's folder. Raises: UserError when the desk is served, or a command works in it.
+
+    A second process would write the book's next line under the same number (record.book).
+    """
+    from tourniquet.record.keys import only_one
+
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_one(folder, LOCK_FILE))
+        except UserError as error:
+            raise UserError(
+                "This desk is being served, or another command is at work in its folder.",
+                where=str(folder),
+                remedy="Finish what is being keyed, stop the serving desk (Ctrl-C, or its "
+                "service), do this, then start it again: two people unlock it anew.",
+            ) from error
+        yield
 
 
 def open_desk(

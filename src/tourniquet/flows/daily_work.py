@@ -51,7 +51,7 @@ class Morning:
     gate: Opening
     telling: Telling
     sent: int
-    mended: int = 0
+    mended: int = 0  # notices whose files were gone, after a restore for instance (HAZ-069)
 
 
 @dataclass(frozen=True)
