@@ -24,7 +24,7 @@ from functools import lru_cache
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.bodies import Body
-from tourniquet.record.disk import Disk, Reader
+from tourniquet.record.disk import Disk, Keeper, Reader
 from tourniquet.record.leaves import (
     LEAF_BYTES,
     Leaf,
@@ -137,12 +137,12 @@ class Vault:
         self._publish(start, leaves)
 
 
-def write_pending(disk: Disk, start: int, leaves: Sequence[bytes]) -> None:
+def write_pending(disk: Keeper, start: int, leaves: Sequence[bytes]) -> None:
     """Write down the leaves that are about to be published behind `start`."""
     disk.replace(PENDING, start.to_bytes(_START_BYTES, "big") + b"".join(leaves))
 
 
-def append_bodies(disk: Disk, bodies: Iterable[tuple[Place, bytes]]) -> None:
+def append_bodies(disk: Keeper, bodies: Iterable[tuple[Place, bytes]]) -> None:
     """Append bodies where their leaves say, right behind those that are there, and flush them."""
     pieces: dict[int, tuple[int, list[bytes]]] = {}
     for place, sealed in bodies:
@@ -152,7 +152,7 @@ def append_bodies(disk: Disk, bodies: Iterable[tuple[Place, bytes]]) -> None:
         disk.flush(segment_path(number))
 
 
-def drop_unnamed(disk: Disk, last: Leaf | None) -> None:
+def drop_unnamed(disk: Keeper, last: Leaf | None) -> None:
     """Cut the last segment to what leaves name, and let it be gone on with."""
     end = -1
     if last is not None:
@@ -164,7 +164,7 @@ def drop_unnamed(disk: Disk, last: Leaf | None) -> None:
             disk.discard(f"body/{name}")
 
 
-def clear_partial(disk: Disk, old: int, new: int) -> None:
+def clear_partial(disk: Keeper, old: int, new: int) -> None:
     """Take away the partial tiles of size `old` where the full one is there at size `new`."""
     for level in (ENTRIES, *range(LEVELS_MOST)):
         shift = TILE_BITS * (max(level, 0) + 1)

@@ -1,0 +1,164 @@
+"""What a replica does to its bucket beside pulling: whole segments, and locks renewed.
+
+1. **Whole segments.** Once a segment is full, it is read back, every body compared with its leaf,
+   and put again as one object. Readers need one call where there were thousands, and its pieces
+   need no renewing.
+2. **Renewal.** Time is cut into spans of half the retention. What was put in an earlier span and is
+   still needed is locked anew, for the whole retention, once in each span. So nothing that is
+   needed is ever locked for less than half of it, unless the replica is away for as long.
+
+Needed are: whole tiles and bundles; whole segments, and the pieces of those that are not; the
+newest checkpoint and the partial tiles under it; keys and evidence. Not needed are partial tiles,
+checkpoints and pieces that something later has replaced: their lock ends, and they stay until the
+owner of the bucket clears them.
+
+Invariants:
+- Only this machine's clock says which span it is, and only the files `renewed` and `merged` in the
+  replica's own folder say what was done; where they are lost, it is done and verified once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from tourniquet.kernel.errors import IntegrityError
+from tourniquet.record.bucket import (
+    CHECKPOINTS,
+    VAULT,
+    BucketDisk,
+    is_partial_tile,
+    segment_of_piece,
+)
+from tourniquet.record.disk import Disk
+from tourniquet.record.leaves import segment_path
+from tourniquet.record.log import CHECKPOINT
+from tourniquet.record.notes import NOTE_BYTES_MOST, VerifierKey, read_checkpoint, read_note
+from tourniquet.record.objects import Objects, Stored
+from tourniquet.record.tiles import ENTRIES, tile_path
+from tourniquet.record.tree import LEVELS_MOST, TILE_BITS, TILE_WIDTH
+from tourniquet.record.vault import VaultReader, find_last
+from tourniquet.record.verification import check_bodies
+
+MERGED = "merged"
+RENEWED = "renewed"
+_NUMBER_BYTES_MOST = 64
+_AT_ONCE = 512
+_EVIDENCE = "evidence/"
+
+
+class Upkeep:
+    """The upkeep of one prefix, for the replica that writes it."""
+
+    def __init__(
+        self, objects: Objects, vault: BucketDisk, own: Disk, key: VerifierKey, retention: timedelta
+    ) -> None:
+        self._objects, self._vault, self._own, self._key = objects, vault, own, key
+        self._half_seconds = int(retention.total_seconds()) // 2
+        self._retention = retention
+        self._merged: int | None = None  # segments before this one are whole, and verified
+
+    def merge(self) -> int:
+        """Put full segments as one object each; how many. Raises: IntegrityError: not as signed."""
+        if self._merged is None:
+            self._merged = self._read_number(MERGED)
+        size = self._size()
+        last = find_last(self._vault, size)
+        count = 0
+        while last is not None and self._merged < last.place.segment:
+            path = segment_path(self._merged)
+            reader = VaultReader(self._vault, size)
+            first, after = (_first_in(reader, self._merged + more) for more in (0, 1))
+            leaves = [reader.leaf(position) for position in range(first, after)]
+            check_bodies(self._vault, leaves, reader.leaf(first - 1) if first > 1 else None)
+            self._vault.put(path, self._vault.read_part(path, 0, leaves[-1].place.end))
+            self._merged += 1
+            count += 1
+            self._own.replace(MERGED, f"{self._merged}\n".encode())
+        return count
+
+    def renew(
+        self, now: datetime, *, progress: Callable[[int], None] = lambda _: None
+    ) -> int | None:
+        """Lock anew what is needed, once in each span; how many objects.
+
+        None where that was done already. Interrupted, it begins again.
+        """
+        span = int(now.timestamp()) // self._half_seconds
+        if self._read_number(RENEWED) >= span:
+            return None
+        begun = datetime.fromtimestamp(span * self._half_seconds, UTC)
+        until = now + self._retention
+        count, waiting = 0, list[Stored]()
+        for one in self._needed():
+            if one.changed_at < begun:
+                waiting.append(one)
+            if len(waiting) == _AT_ONCE:
+                count += self._retain(waiting, until)
+                waiting = []
+                progress(count)
+        count += self._retain(waiting, until)
+        self._own.replace(RENEWED, f"{span} {count}\n".encode())
+        return count
+
+    def _retain(self, some: list[Stored], until: datetime) -> int:
+        for _ in self._vault.each(lambda one: self._objects.retain(one, until), some):
+            pass
+        return len(some)
+
+    def _read_number(self, name: str) -> int:
+        if self._own.size(name) is None:
+            return 0
+        words = self._own.read(name, bytes_most=_NUMBER_BYTES_MOST).split()
+        if not words or not words[0].isdigit():
+            raise IntegrityError("The file is not in its form.", where=name, remedy="Delete it.")
+        return int(words[0])
+
+    def _needed(self) -> Iterator[Stored]:
+        """What is needed, as the module says."""
+        partial, whole = self._partial_tiles(), self._read_number(MERGED)
+        for one in self._objects.list(VAULT):
+            assert isinstance(one, Stored)
+            if one.name.startswith(CHECKPOINTS):
+                continue
+            segment = segment_of_piece(one)
+            if segment is not None and segment < whole:
+                continue
+            if is_partial_tile(one) and one.name not in partial:
+                continue
+            yield one
+        newest = self._vault.newest_checkpoint()
+        if newest is not None:
+            yield newest
+        for prefix in ("witness.vkey", _EVIDENCE):
+            for one in self._objects.list(prefix):
+                assert isinstance(one, Stored)
+                yield one
+
+    def _partial_tiles(self) -> set[str]:
+        """The partial tiles under the newest checkpoint, by the names of their objects."""
+        size = self._size()
+        found = set()
+        for level in (ENTRIES, *range(LEVELS_MOST)):
+            number, width = divmod(size >> TILE_BITS * max(level, 0), TILE_WIDTH)
+            if width:
+                found.add(VAULT + tile_path(level, number, width))
+        return found
+
+    def _size(self) -> int:
+        if self._vault.size(CHECKPOINT) is None:
+            return 0
+        content = self._vault.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
+        return read_checkpoint(read_note(content), self._key).size
+
+
+def _first_in(reader: VaultReader, segment: int) -> int:
+    """The first position whose body lies in a segment or behind it."""
+    low, high = 1, reader.size + 1
+    while low < high:
+        middle = (low + high) // 2
+        if reader.leaf(middle).place.segment < segment:
+            low = middle + 1
+        else:
+            high = middle
+    return low
