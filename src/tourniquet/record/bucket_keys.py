@@ -88,21 +88,15 @@ class BucketRing:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._listed: list[Stored] | None = None
 
     def rows(self, *, after: int, most: int) -> Sequence[WrappedKey]:
         """See `RingSource`. Raises: IntegrityError when what is there are no such rows."""
+        if self._listed is None:
+            self._listed = [one for one in self._objects.list(KEYS) if isinstance(one, Stored)]
+        some = self._listed[after : after + most]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(self._find, range(after + 1, after + most + 1)))
-        rows = []
-        for row in found:
-            if row is None:
-                break  # the ring counts without gaps
-            rows.append(row)
-        return rows
-
-    def _find(self, number: int) -> WrappedKey | None:
-        stored = self._objects.find(_name(number))
-        return None if stored is None else self._read(stored, number)
+            return list(pool.map(self._read, some, range(after + 1, after + len(some) + 1)))
 
     def _read(self, stored: Stored, number: int) -> WrappedKey:
         if stored.size <= ROW_BYTES_MOST:
@@ -113,7 +107,7 @@ class BucketRing:
                 row = None
             if row is not None and row.number == number:
                 return row
-        raise IntegrityError("The object is no wrapped key.", where=stored.name)
+        raise IntegrityError(f"The object is not wrapped key {number}.", where=stored.name)
 
 
 def _name(number: int) -> str:
