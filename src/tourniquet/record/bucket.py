@@ -78,12 +78,16 @@ class _Piece:
 class BucketVault:
     """A vault in object storage as a `Reader`."""
 
+    _lists = True  # folders as a whole, where one file is asked for
+
     def __init__(self, objects: Objects, key: VerifierKey, *, pieces_only: bool = False) -> None:
         """`key` is the log's; with `pieces_only` whole segments are not looked at."""
         self._objects = objects
         self._key = key
         self._pieces_only = pieces_only
         self._known: dict[str, Stored] = {}
+        self._listed: set[str] = set()
+        self._size: int | None = None  # of the checkpoint that was read last
         self._chains: dict[int, list[_Piece]] = {}
         self.foreign: list[str] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects")
@@ -214,12 +218,15 @@ class BucketVault:
         found = self._newest()
         if found is None:
             raise IntegrityError("The file is missing.", where=CHECKPOINT)
+        self._size = read_checkpoint(read_note(found[1]), self._key).size
         return found[1]
 
     def _checkpoint_size(self) -> int:
         """How many entries the newest checkpoint covers; 0 where there is none."""
-        newest = self._newest()
-        return read_checkpoint(read_note(newest[1]), self._key).size if newest else 0
+        if self._size is None:
+            newest = self._newest()
+            self._size = read_checkpoint(read_note(newest[1]), self._key).size if newest else 0
+        return self._size
 
     def _read_pending(self) -> bytes:
         """The last leaf: what a folder's would be, once it is published."""
@@ -239,6 +246,11 @@ class BucketVault:
         if self._pieces_only and path.startswith("body/"):
             return None
         found = self._known.get(path)
+        folder = path.rpartition("/")[0]
+        if found is None and self._lists and folder not in self._listed:
+            self._listed.add(folder)
+            self.names(folder)  # one call for a thousand
+            found = self._known.get(path)
         if found is None:
             found = self._objects.find(VAULT + path)
             if found is not None:
@@ -279,6 +291,7 @@ class BucketDisk(BucketVault):
     What was begun and not finished by an earlier process is used again where it has the same bytes.
     """
 
+    _lists = False  # it asks for few, and knows what it put
     failure = ""  # a put is whole or not there: after an error the replica is opened anew
 
     def __init__(
@@ -323,7 +336,7 @@ class BucketDisk(BucketVault):
         assert seconds is not None  # a witness's signature says when
         behind = _SIZE_MOST - read_checkpoint(note, self._key).size
         self.put(f"{CHECKPOINT}/{behind:015d}-{_SECONDS_MOST - seconds:011d}", content)
-        self._note = content
+        self._note, self._size = content, _SIZE_MOST - behind
 
     def append(self, path: str, content: bytes, *, at: int) -> None:
         """See `Keeper`: put as a piece what no piece has yet."""
