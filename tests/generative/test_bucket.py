@@ -142,6 +142,10 @@ def test_a_copy_goes_back_into_a_folder(world: World, tmp_path: Path) -> None:
     assert verify_vault(Disk(LocalFiles(target)), KEY).checkpoint == world.source.checkpoint
     grown = Vault(Disk(LocalFiles(target)), SIGNER)  # the log goes on from it
     assert grown.checkpoint == world.source.checkpoint
+    world.source = grown
+    world.grow(400, Random(3))
+    last = world.pull()
+    assert world.verify(last) == last.size == 1_100
 
 
 @pytest.mark.parametrize("conditions", [True, False])

@@ -13,11 +13,12 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.generative.test_replica import NoKeys
 from tests.generative.test_vault import KEY, SIGNER
@@ -41,7 +42,7 @@ class Counting(S3Client):
 
     calls: Counter[str] = Counter()
 
-    def call(self, operation: str, **arguments: object):  # type: ignore[no-untyped-def]
+    def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
         """See `S3Client`."""
         self.calls[operation] += 1
         return super().call(operation, **arguments)

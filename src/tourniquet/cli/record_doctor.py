@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -129,7 +128,8 @@ def _names(now: datetime) -> Iterator[str]:
 
 def _examine_home(home: Path | None) -> list[Finding]:
     output.configure_django(home=home)
+    from tourniquet.kernel import settings
     from tourniquet.record.doctor_home import examine_home, home_and_keys
 
     folder, keys = home_and_keys()
-    return examine_home(folder, keys, now=datetime.now(UTC), environ=os.environ)
+    return examine_home(folder, keys, now=datetime.now(UTC), environ=settings.environment_with())

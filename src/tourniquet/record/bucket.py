@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import TypeVar
 
 from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
@@ -57,6 +58,7 @@ _FOLDERS = frozenset({CHECKPOINT, "tile", "body"})
 _SEGMENT = re.compile(r"[0-9]{9}", re.ASCII)
 _START_BYTES = 8
 FOREIGN_MOST = 100
+_FEW = 4
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -323,8 +325,33 @@ class BucketDisk(BucketVault):
 
     def create(self, files: Mapping[str, bytes]) -> None:
         """See `Keeper`."""
-        for _ in self.each(lambda path: self.put(path, files[path]), list(files)):
-            pass
+        new = [path for path in files if path not in self._known]
+        until = self._until()
+        versions = self.each(
+            lambda path: self._objects.put(VAULT + path, files[path], until=until), new
+        )
+        put = dict(zip(new, versions, strict=True))
+        firsts = {one.name: one for one in self._firsts([VAULT + path for path in new])}
+        for path, content in files.items():
+            first = self._known.get(path)
+            if first is None:
+                first = firsts.get(VAULT + path)
+                if first is None:
+                    raise _not_shown(VAULT + path)
+            self._known[path] = self._accept(first, put.get(path), content)
+
+    def _firsts(self, names: list[str]) -> Iterator[Stored]:
+        """The first versions under these names, with few calls where they are neighbours."""
+        for _, some in groupby(sorted(names), key=lambda name: name.rpartition("/")[0]):
+            group = list(some)
+            wanted = set(group)
+            if len(group) < _FEW:
+                found = self.each(self._objects.find, group)
+                yield from (one for one in found if one is not None)
+                continue
+            for one in self._objects.list(_shared(group[0], group[-1]), folders=True):
+                if isinstance(one, Stored) and one.name in wanted:
+                    yield one
 
     def replace(self, path: str, content: bytes) -> None:
         """See `Keeper`: a checkpoint under a name of its own; what is `pending` is derived."""
@@ -386,19 +413,20 @@ class BucketDisk(BucketVault):
         return self._put(name, content, None)
 
     def _put(self, name: str, content: bytes, first: Stored | None) -> Stored:
+        version = None
         if first is None:
             version = self._objects.put(name, content, until=self._until())
             first = self._objects.find(name)
             if first is None:
-                raise StorageUnavailable(
-                    "The object storage does not show what was just put.",
-                    where=name,
-                    remedy="It is tried again. Use a store that shows at once what it took.",
-                )
-            if version is not None and first.version == version and first.size == len(content):
-                return first
+                raise _not_shown(name)
+        return self._accept(first, version, content)
+
+    def _accept(self, first: Stored, version: str | None, content: bytes) -> Stored:
+        """The first version: ours, or the same and locked now. Raises: IntegrityError."""
+        if version is not None and first.version == version and first.size == len(content):
+            return first
         if first.size != len(content) or self._objects.get(first, 0, first.size) != content:
-            raise _other(name)
+            raise _other(first.name)
         self._objects.retain(first, self._until())  # whoever put it may not have locked it
         return first
 
@@ -417,6 +445,20 @@ def is_partial_tile(stored: Stored) -> bool:
         return parse_tile_path(stored.name.removeprefix(VAULT))[2] < TILE_WIDTH
     except IntegrityError:
         return False
+
+
+def _shared(first: str, last: str) -> str:
+    """What two names begin with."""
+    pairs = enumerate(zip(first, last, strict=False))
+    return first[: next((at for at, (one, other) in pairs if one != other), len(first))]
+
+
+def _not_shown(name: str) -> StorageUnavailable:
+    return StorageUnavailable(
+        "The object storage does not show what was just put.",
+        where=name,
+        remedy="It is tried again. Use a store that shows at once what it took.",
+    )
 
 
 def _other(name: str) -> IntegrityError:
