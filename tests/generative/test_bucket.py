@@ -363,3 +363,45 @@ def test_another_key_reads_nothing(world: World) -> None:
     with pytest.raises(IntegrityError, match="not signed by the key"):
         verify_vault(reader, OTHER.verifier)
     reader.close()
+
+
+def test_a_false_whole_segment_is_named_and_its_pieces_are_read(world: World) -> None:
+    """A thief puts one before the replica has it; the replica does not take it for its own."""
+    world.grow(40, Random(27))
+    last = world.pull()
+    world.objects.plant(f"{VAULT}body/000000000", b"x" * 3_000)
+    with pytest.raises(IntegrityError):
+        world.verify(last)
+    assert world.verify(last, pieces_only=True) == last.size
+    world.grow(400, Random(28))
+    with pytest.raises(IntegrityError):
+        world.pull()
+
+
+def test_a_changed_piece_never_becomes_a_whole_segment(world: World) -> None:
+    world.grow(300, Random(29))
+    world.pull(upkeep=False)
+    piece = world.objects.versions[f"{VAULT}body/000000000.from/000000000"][0]
+    kept = piece.content
+    piece.content = kept[:-1] + bytes([kept[-1] ^ 1])
+    with pytest.raises(IntegrityError, match="was changed"):
+        world.pull()
+    assert f"{VAULT}body/000000000" not in world.objects.versions
+    piece.content = kept
+    last = world.pull()
+    assert f"{VAULT}body/000000000" in world.objects.versions
+    assert world.verify(last) == last.size
+
+
+def test_an_interrupted_renewal_is_done_again(world: World) -> None:
+    world.grow(700, Random(30))
+    world.pull()
+    world.now += timedelta(days=60)
+    world.objects.kill_at = world.objects.calls + 20
+    with pytest.raises(Killed):
+        world.pull()
+    world.objects.kill_at = None
+    last = world.pull()
+    world.now = world.objects.now = world.now + RETENTION - timedelta(days=1)
+    world.objects.expire()
+    assert world.verify(last) == last.size

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -41,7 +41,7 @@ from tourniquet.record.notes import (
     read_note,
 )
 from tourniquet.record.objects import Objects, Stored
-from tourniquet.record.tiles import parse_tile_path
+from tourniquet.record.tiles import parse_tile_path, tile_path
 from tourniquet.record.tree import TILE_BITS, TILE_WIDTH
 from tourniquet.record.vault import KEY_FILE, PENDING, VaultReader
 
@@ -49,6 +49,7 @@ VAULT = "vault/"
 CHECKPOINTS = f"{VAULT}{CHECKPOINT}/"
 CHECKPOINTS_MOST = 10_000  # that no key signed, before the newest that ours did
 AT_ONCE = 16  # calls at the same time
+AHEAD_MOST = 64  # tiles on their way
 PIECES_BYTES_AT_ONCE = 8 * 1024 * 1024
 _SIZE_MOST = 10**15 - 1
 _SECONDS_MOST = 10**11 - 1
@@ -89,6 +90,8 @@ class BucketVault:
         self._pieces_only = pieces_only
         self._known: dict[str, Stored] = {}
         self._listed: set[str] = set()
+        self._ahead: dict[str, Future[bytes]] = {}
+        self._tile_before: dict[int, int] = {}  # by level, the tile that was read last
         self._size: int | None = None  # of the checkpoint that was read last
         self._chains: dict[int, list[_Piece]] = {}
         self.foreign: list[str] = []
@@ -105,7 +108,8 @@ class BucketVault:
         else:
             stored = self._get(path)
             _demand_size(path, stored.size, bytes_most)
-            content = self._objects.get(stored, 0, stored.size)
+            content = self._take(path, stored)
+            self._read_ahead(path, bytes_most)
         _demand_size(path, len(content), bytes_most)
         return content
 
@@ -179,7 +183,29 @@ class BucketVault:
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _take(self, path: str, stored: Stored) -> bytes:
+        """An object's content, which may be on its way already."""
+        coming = self._ahead.pop(path, None)
+        return coming.result() if coming else self._objects.get(stored, 0, stored.size)
+
+    def _read_ahead(self, path: str, bytes_most: int) -> None:
+        """Ask for the tiles behind this one: whoever reads one mostly reads on."""
+        if not self._lists or not path.startswith("tile/"):
+            return
+        level, number, width = parse_tile_path(path)
+        is_next = self._tile_before.get(level) == number - 1
+        self._tile_before[level] = number
+        if width < TILE_WIDTH or not is_next:
+            return
+        for after in range(number + 1, number + 1 + AT_ONCE):
+            name = tile_path(level, after)
+            stored = self._known.get(name)
+            if stored is not None and name not in self._ahead and stored.size <= bytes_most:
+                while len(self._ahead) >= AHEAD_MOST:
+                    self._ahead.pop(next(iter(self._ahead))).cancel()
+                self._ahead[name] = self._pool.submit(self._objects.get, stored, 0, stored.size)
 
     def newest_checkpoint(self) -> Stored | None:
         """The newest that the log's key signed; None where there is none."""

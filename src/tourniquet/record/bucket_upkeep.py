@@ -27,6 +27,7 @@ from tourniquet.record.bucket import (
     CHECKPOINTS,
     VAULT,
     BucketDisk,
+    BucketVault,
     is_partial_tile,
     segment_of_piece,
 )
@@ -66,16 +67,24 @@ class Upkeep:
         last = find_last(self._vault, size)
         count = 0
         while last is not None and self._merged < last.place.segment:
-            path = segment_path(self._merged)
-            reader = VaultReader(self._vault, size)
-            first, after = (_first_in(reader, self._merged + more) for more in (0, 1))
-            leaves = [reader.leaf(position) for position in range(first, after)]
-            check_bodies(self._vault, leaves, reader.leaf(first - 1) if first > 1 else None)
-            self._vault.put(path, self._vault.read_part(path, 0, leaves[-1].place.end))
+            self._put_whole(self._merged, size)
             self._merged += 1
             count += 1
             self._own.replace(MERGED, f"{self._merged}\n".encode())
         return count
+
+    def _put_whole(self, segment: int, size: int) -> None:
+        """Read a segment back as anybody would, compare each body with its leaf, put it whole."""
+        path, vault = segment_path(segment), BucketVault(self._objects, self._key)
+        try:
+            reader = VaultReader(vault, size)
+            first, after = (_first_in(reader, segment + more) for more in (0, 1))
+            leaves = [reader.leaf(position) for position in range(first, after)]
+            check_bodies(vault, leaves, reader.leaf(first - 1) if first > 1 else None)
+            whole = vault.read_part(path, 0, leaves[-1].place.end)
+        finally:
+            vault.close()
+        self._vault.put(path, whole)
 
     def renew(
         self, now: datetime, *, progress: Callable[[int], None] = lambda _: None
