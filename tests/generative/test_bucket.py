@@ -22,7 +22,7 @@ from tourniquet.kernel.errors import (
     StorageUnavailable,
     TourniquetError,
 )
-from tourniquet.record import leaves
+from tourniquet.record import bucket_upkeep, leaves
 from tourniquet.record.bucket import VAULT, BucketVault
 from tourniquet.record.copying import copy_vault
 from tourniquet.record.disk import Disk, LocalFiles
@@ -405,3 +405,20 @@ def test_an_interrupted_renewal_is_done_again(world: World) -> None:
     world.now = world.objects.now = world.now + RETENTION - timedelta(days=1)
     world.objects.expire()
     assert world.verify(last) == last.size
+
+
+def test_a_renewal_in_lots_comes_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_upkeep, "LOOKED_AT_ONCE", 7)
+    world.grow(300, Random(31))
+    world.pull()
+    world.now += timedelta(days=60)
+    world.objects.now = world.now
+    with open_replica_home(world.folder, None, KEY) as home:
+        stored = world.home(home)
+        _, vault = stored.open()
+        renewed = [stored.keep_up(at_once=False) for _ in range(40)]
+        vault.close()
+    done = [number for number in renewed if number is not None]
+    assert len(done) == 1
+    assert done[0] > 7
+    assert renewed.index(done[0]) > 1

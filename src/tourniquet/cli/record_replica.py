@@ -277,7 +277,7 @@ class _Puller:
                 progress=lambda position: steps.describe(f"Pulled up to {position}"),
             )
         self._tell(replica)
-        self._keep_up()
+        self._keep_up(at_once=True)
         return found
 
     def follow(self, every_seconds: float, pause_seconds: float) -> None:
@@ -305,7 +305,7 @@ class _Puller:
                 self._add(found)
                 steps.describe(f"Countersigned up to {found.checkpoint.size}")
                 self._tell(replica)
-                self._keep_up()
+                self._keep_up(at_once=False)
                 stop.wait(self._pause_seconds)
                 self._place.wait(found.checkpoint.size, stop, every_seconds)
         except StorageUnavailable as error:
@@ -318,9 +318,9 @@ class _Puller:
                 raise  # a rewritten history
             output.note(f"tourniquet: {error}")
 
-    def _keep_up(self) -> None:
+    def _keep_up(self, *, at_once: bool) -> None:
         """What object storage needs beside."""
-        renewed = self._home.keep_up()
+        renewed = self._home.keep_up(at_once=at_once)
         if renewed:
             output.note(f"{renewed} objects locked anew.")
 

@@ -345,6 +345,13 @@ class BucketDisk(BucketVault):
             else super().read(path, bytes_most=bytes_most)
         )
 
+    def size(self, path: str) -> int | None:
+        """See `Reader`. A tile that we have not seen is compared when it is put."""
+        if path.startswith("tile/"):
+            stored = self._known.get(path)
+            return stored.size if stored else None
+        return super().size(path)
+
     def names(self, folder: str) -> list[str]:
         """See `Reader`. What an interrupted pull left of tiles is compared when it is put again."""
         return [] if folder.endswith(_PARTIAL) else super().names(folder)

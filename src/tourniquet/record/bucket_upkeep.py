@@ -19,8 +19,10 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.bucket import (
@@ -44,8 +46,18 @@ from tourniquet.record.verification import check_bodies
 MERGED = "merged"
 RENEWED = "renewed"
 _NUMBER_BYTES_MOST = 64
-_AT_ONCE = 512
+LOOKED_AT_ONCE = 1_000  # some seconds
 _EVIDENCE = "evidence/"
+
+
+@dataclass
+class _Round:
+    """A renewal that was begun: what is still to be looked at, and how many were locked."""
+
+    span: int
+    begun: datetime
+    needed: Iterator[Stored | None]
+    count: int = 0
 
 
 class Upkeep:
@@ -57,6 +69,7 @@ class Upkeep:
         self._objects, self._vault, self._own, self._key = objects, vault, own, key
         self._half_seconds = int(retention.total_seconds()) // 2
         self._retention = retention
+        self._round: _Round | None = None
         self._merged: int | None = None  # segments before this one are whole, and verified
 
     def merge(self) -> int:
@@ -86,34 +99,33 @@ class Upkeep:
             vault.close()
         self._vault.put(path, whole)
 
-    def renew(
-        self, now: datetime, *, progress: Callable[[int], None] = lambda _: None
-    ) -> int | None:
-        """Lock anew what is needed, once in each span; how many objects.
+    def renew(self, now: datetime, *, at_once: bool) -> int | None:
+        """Lock anew what is needed, once in each span; how many objects when it is done.
 
-        None where that was done already. Interrupted, it begins again.
+        None where nothing was due, or it is not yet done: without `at_once` a call does one lot, so
+        that pulls go on between. Interrupted, it begins again.
         """
         span = int(now.timestamp()) // self._half_seconds
         if self._read_number(RENEWED) >= span:
             return None
-        begun = datetime.fromtimestamp(span * self._half_seconds, UTC)
-        until = now + self._retention
-        count, waiting = 0, list[Stored]()
-        for one in self._needed():
-            if one.changed_at < begun:
-                waiting.append(one)
-            if len(waiting) == _AT_ONCE:
-                count += self._retain(waiting, until)
-                waiting = []
-                progress(count)
-        count += self._retain(waiting, until)
+        if self._round is None or self._round.span != span:
+            begun = datetime.fromtimestamp(span * self._half_seconds, UTC)
+            self._round = _Round(span, begun, self._needed())
+        while not self._renew_lot(self._round, now + self._retention):
+            if not at_once:
+                return None
+        count, self._round = self._round.count, None
         self._own.replace(RENEWED, f"{span} {count}\n".encode())
         return count
 
-    def _retain(self, some: list[Stored], until: datetime) -> int:
-        for _ in self._vault.each(lambda one: self._objects.retain(one, until), some):
+    def _renew_lot(self, given: _Round, until: datetime) -> bool:
+        """Lock the next lot; whether it was the last."""
+        some = list(islice(given.needed, LOOKED_AT_ONCE))
+        due = [one for one in some if one is not None and one.changed_at < given.begun]
+        for _ in self._vault.each(lambda one: self._objects.retain(one, until), due):
             pass
-        return len(some)
+        given.count += len(due)
+        return len(some) < LOOKED_AT_ONCE
 
     def _read_number(self, name: str) -> int:
         if self._own.size(name) is None:
@@ -123,19 +135,18 @@ class Upkeep:
             raise IntegrityError("The file is not in its form.", where=name, remedy="Delete it.")
         return int(words[0])
 
-    def _needed(self) -> Iterator[Stored]:
-        """What is needed, as the module says."""
+    def _needed(self) -> Iterator[Stored | None]:
+        """What is needed, as the module says; None for each that is not."""
         partial, whole = self._partial_tiles(), self._read_number(MERGED)
         for one in self._objects.list(VAULT):
             assert isinstance(one, Stored)
-            if one.name.startswith(CHECKPOINTS):
-                continue
             segment = segment_of_piece(one)
-            if segment is not None and segment < whole:
-                continue
-            if is_partial_tile(one) and one.name not in partial:
-                continue
-            yield one
+            is_replaced = (
+                one.name.startswith(CHECKPOINTS)
+                or (segment is not None and segment < whole)
+                or (is_partial_tile(one) and one.name not in partial)
+            )
+            yield None if is_replaced else one
         newest = self._vault.newest_checkpoint()
         if newest is not None:
             yield newest

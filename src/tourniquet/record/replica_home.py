@@ -48,7 +48,7 @@ class ReplicaHome:
         vault = Disk(LocalFiles(self.folder / "vault"))
         return Replica(vault, Disk(LocalFiles(self.folder)), self.log_key, self.witness), vault
 
-    def keep_up(self) -> None:
+    def keep_up(self, *, at_once: bool) -> None:
         """A folder needs nothing beside pulling."""
 
     def ring(self, source: RingSource) -> RingCopy:

@@ -107,11 +107,11 @@ class StoreHome:
         own = Disk(LocalFiles(self.home.folder))
         return BucketKeys(copy, rows, self.keys_objects, own, until=self._keys_until)
 
-    def keep_up(self) -> int | None:
-        """Merge and renew after a pull; how many locks were renewed, None where none was due."""
+    def keep_up(self, *, at_once: bool = True) -> int | None:
+        """Merge and renew after a pull; see `Upkeep.renew`."""
         assert self.upkeep is not None  # `open` came before
         self.upkeep.merge()
-        return self.upkeep.renew(self.clock())
+        return self.upkeep.renew(self.clock(), at_once=at_once)
 
     def _until(self) -> datetime:
         return self.clock() + self.retention
