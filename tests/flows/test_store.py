@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.flows.test_cli_record import NHS, answer, tourniquet
+from tests.flows.test_replica_served import send, token_of
 from tests.support.database import Database
 from tests.support.mllp import person, report
 from tests.support.object_store import ObjectStore, object_store
+from tests.support.serving import following, serving, until
 
 pytestmark = pytest.mark.no_cover
 HOLES = {
@@ -249,3 +251,47 @@ def test_a_wrong_place_is_one_line(
     )
     assert told.returncode == 1
     assert b"--own" in told.stderr
+
+
+def test_a_server_is_followed_into_the_bucket_and_told(
+    sqlite_database: Database, store: ObjectStore, tmp_path: Path
+) -> None:
+    bucket, own = store.make_bucket(), tmp_path / "own"
+    own.mkdir()
+    target, key = f"s3://{bucket}/p", sqlite_database.home / "vault.vkey"
+    with serving(sqlite_database) as served:
+        assert send(served, person("A", NHS), report("R1", NHS, "F1")) == ["AA", "AA"]
+        (own / "token").write_text(token_of(sqlite_database, "copier", "replica"))
+        until(key.exists)
+        command = ("record", "replica", "--from", served.url, "--to", target, "--own", own)
+        answer(tourniquet(sqlite_database, *command, "--key", key, "--json"))
+    witness = (own / "witness.vkey").read_text().strip()
+    with (
+        serving(sqlite_database, TOURNIQUET_WITNESS_KEY=witness) as served,
+        following(served.url, target, "--own", str(own), "--every", "0.2") as replica,
+    ):
+        send(served, report("R2", NHS, "F2"), report("R3", NHS, "F3"))
+        until(lambda: served.metric("tourniquet_unprotected_entries") == 0)
+        head = int(served.metric("tourniquet_journal_position") or 0)
+        replica.send_signal(signal.SIGTERM)
+        assert replica.wait(30) == 0
+    verify = ("record", "verify", "--vault", target, "--key", key, "--json")
+    assert answer(tourniquet(sqlite_database, *verify))["position"] >= head
+
+
+def test_the_doctor_looks_at_production(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    filled(sqlite_database, 1)
+    found = answer(tourniquet(sqlite_database, "record", "doctor", "--json"), 1)
+    failed = {one["probe"]: one["answer"] for one in found["findings"] if not one["passed"]}
+    assert failed == {
+        "holds no credential of object storage": "TOURNIQUET_STORE_ACCESS_KEY",
+        "a witness is pinned": "none",
+        "the witness was heard": "never",
+    }
+    told = tourniquet(sqlite_database, "record", "doctor")
+    assert told.returncode == 1
+    assert told.stdout.count(b"FAIL ") == 3
+    assert b"testsecret" not in told.stdout + told.stderr
