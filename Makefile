@@ -9,10 +9,10 @@ SOAK_FIRST ?= 0
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak faults lint format bench docs lock clean
+.PHONY: help setup run test test-store soak faults lint format bench docs lock clean
 
 help: ## list these targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(DEV_STAMP) ## make .venv with everything, from the locks; leaves .venv/bin/tourniquet
 
@@ -32,6 +32,10 @@ faults: $(DEV_STAMP) ## kill -9 during intake, 20 rounds on each database; 30 po
 	@tools/provide_test_system.sh
 	TOURNIQUET_TEST_LONG=1 KILL_ROUNDS=20 POWER_CUTS=30 $(BIN)/pytest -q -rsP --no-cov tests/flows/test_kill.py \
 		tests/flows/test_power_cuts.py tests/flows/test_failing_disk.py tests/flows/test_vault_faults.py
+
+test-store: $(DEV_STAMP) ## object storage on a real server: installs Ceph with apt where it is missing
+	@tools/provide_test_system.sh
+	tools/test_store.sh $(BIN)/pytest -q --no-cov -rs tests/flows/test_store.py
 
 lint: $(DEV_STAMP) ## ruff, types, the import contract
 	$(BIN)/ruff check .

@@ -61,7 +61,7 @@ def serving(database: Database, **settings: str) -> Iterator[Served]:
 
 
 @contextmanager
-def following(source: str, target: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+def following(source: str, target: Path | str, *more: str) -> Iterator[subprocess.Popen[str]]:
     """A replica that follows, until it is told to stop."""
     process = subprocess.Popen(
         [

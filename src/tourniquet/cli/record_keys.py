@@ -171,6 +171,44 @@ def check_command(*, ring: Path | None, home: Path | None, as_json: bool) -> Non
     output.say(f"Shares {which} are right: check number {check}, the ring opens. Nothing written.")
 
 
+@command.command(
+    name="fetch",
+    epilog=output.example(
+        "tourniquet record keys fetch --from s3://BUCKET/PREFIX --to ./ring.sqlite3"
+    ),
+)
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="s3://BUCKET/PREFIX",
+    help="Where a replica put the wrapped keys (its --keys-to).",
+)
+@click.option(
+    "--to", "target", type=output.path_argument_type(), required=True, help="The ring's new file."
+)
+@output.json_option
+def fetch_command(*, source: str, target: Path, as_json: bool) -> None:
+    """Make a ring's file from the wrapped keys in object storage.
+
+    It opens nothing without the root key: bring that back with `combine --ring`.
+    """
+    from tourniquet.record.bucket_keys import BucketRing
+    from tourniquet.record.ring import RingCopy
+    from tourniquet.record.s3 import open_objects, parse_store_url
+
+    if target.exists():
+        raise UserError("The file is there already.", where=str(target))
+    objects = open_objects(parse_store_url(source, where="--from"))
+    copy = RingCopy(BucketRing(objects), target)
+    count = copy.pull()
+    copy.close()
+    if as_json:
+        output.emit_json({"keys": count, "ring": target})
+        return
+    output.say(f"{count} wrapped keys in {target}.")
+
+
 def _ring_of_home(home: Path | None) -> Path:
     output.configure_django(home=home)
     from tourniquet.record.keys import RING_FILE

@@ -13,7 +13,7 @@ import click
 
 from tourniquet.cli import output
 from tourniquet.cli.record_restore import steps_to
-from tourniquet.cli.record_verify import read_earlier, read_key
+from tourniquet.cli.record_verify import read_earlier
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ READ_KINDS = frozenset({"record.read", "glass.broken"})
 @click.option("--why", default="", help="Why entries about patients are shown; journalled.")
 @click.option(
     "--vault",
-    type=output.path_argument_type(),
-    help="Folder of the vault, best a replica's, which is countersigned. Default: this home's.",
+    metavar="FOLDER|s3://BUCKET/PREFIX",
+    help="The vault, best a replica's, which is countersigned. Default: this home's.",
 )
 @click.option("--keys", type=output.path_argument_type(), help="Folder of keys. Default: home's.")
 @click.option(
@@ -84,7 +84,7 @@ def command(
     compare: bool,
     report_files: tuple[Path, ...],
     why: str,
-    vault: Path | None,
+    vault: str | None,
     keys: Path | None,
     key_file: Path | None,
     home: Path | None,
@@ -99,8 +99,8 @@ def command(
         raise UserError("Whose readings?", where="--reads", remedy="Name --patient.")
     is_about_somebody = bool(patient or (positions and not headers_only))
     output.configure_django(home=home)
+    from tourniquet.cli.vault_place import open_vault
     from tourniquet.flows.note_proof import check_reason, note_proof
-    from tourniquet.record.disk import Disk, LocalFiles
     from tourniquet.record.home import clock, open_home
     from tourniquet.record.keys import open_keys
     from tourniquet.record.proof import Bundle, choose, read_verified, write_bundle
@@ -109,10 +109,8 @@ def command(
 
     if is_about_somebody:
         check_reason(why)
-    folder = vault or vault_folder()
-    if not folder.is_dir():
-        raise OperatorError("There is no vault.", where=str(folder), remedy="Name it with --vault.")
-    key, disk = read_key(key_file, folder), Disk(LocalFiles(folder))
+    place = open_vault(vault or str(vault_folder()), key_file, where="--vault")
+    key, disk = place.key, place.vault
     opened = open_keys(keys or keys_folder())
     checkpoint, note = read_verified(disk, key)
     reader = VaultReader(disk, checkpoint.size)

@@ -14,7 +14,7 @@ import click
 
 from tourniquet.cli import output
 from tourniquet.cli.record_verify import read_key
-from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
+from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable, UserError
 
 if TYPE_CHECKING:
     from tourniquet.record.disk import Reader
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from tourniquet.record.replica import Pulled, Replica
     from tourniquet.record.replica_home import ReplicaHome
     from tourniquet.record.ring import RingSource
+    from tourniquet.record.store_home import StoreHome
 
 EVERY_SECONDS = 1.0
+STORE_EVERY_SECONDS = 5.0
 AT_ONCE_SECONDS = 0.02  # a server that answers at once and has nothing is asked no more often
 RETRY_SECONDS = 5.0
 
@@ -34,6 +36,8 @@ RETRY_SECONDS = 5.0
     epilog=output.example(
         "tourniquet record replica --from /srv/tourniquet/vault --to /replica --key vault.vkey",
         "tourniquet record replica --from https://pathology.example --to /replica --follow",
+        "tourniquet record replica --from https://pathology.example --to s3://BUCKET/PREFIX "
+        "--own /replica --follow",
     ),
 )
 @click.option(
@@ -46,9 +50,14 @@ RETRY_SECONDS = 5.0
 @click.option(
     "--to",
     "target",
-    type=output.path_argument_type(),
     required=True,
-    help="The replica's folder; made where there is none.",
+    metavar="FOLDER|s3://BUCKET/PREFIX",
+    help="The replica's folder, made where there is none; or a place in object storage.",
+)
+@click.option(
+    "--own",
+    type=output.path_argument_type(),
+    help="With s3://: the folder with what is the replica's own, its witness's key above all.",
 )
 @click.option(
     "--key",
@@ -59,7 +68,7 @@ RETRY_SECONDS = 5.0
 @click.option(
     "--token-file",
     type=output.path_argument_type(),
-    help="With a URL: file with the bearer token. Default: token in --to.",
+    help="With a URL: file with the bearer token. Default: token in --to or --own.",
 )
 @click.option(
     "--ca",
@@ -73,30 +82,32 @@ RETRY_SECONDS = 5.0
 )
 @click.option(
     "--keys-to",
-    type=output.path_argument_type(),
-    help="Where the wrapped keys are copied to: best another disk. Default: keys in --to.",
+    metavar="FOLDER|s3://BUCKET/PREFIX",
+    help="Where the wrapped keys are copied to: best another disk. Default: keys in --to or --own. "
+    "With s3:// they are copied there too.",
 )
 @click.option("--follow", is_flag=True, help="Go on pulling until it is stopped.")
 @click.option(
     "--every",
     "every_seconds",
     type=click.FloatRange(0.01, 3600),
-    default=EVERY_SECONDS,
-    show_default=True,
-    help="With --follow: seconds between pulls from a folder. A server tells when there is more.",
+    help=f"With --follow: seconds between pulls, by default {EVERY_SECONDS:g} from a folder; a "
+    f"server tells when there is more. With s3:// also the least, by default "
+    f"{STORE_EVERY_SECONDS:g}: every pull costs calls.",
 )
 @output.json_option
 def command(
     *,
     source: str,
-    target: Path,
+    target: str,
+    own: Path | None,
     key_file: Path | None,
     token_file: Path | None,
     ca: Path | None,
     from_keys: Path | None,
-    keys_to: Path | None,
+    keys_to: str | None,
     follow: bool,
-    every_seconds: float,
+    every_seconds: float | None,
     as_json: bool,
 ) -> None:
     """Pull what is new in a vault, verify every byte, and countersign it with this clock.
@@ -106,19 +117,57 @@ def command(
     the source's cannot become. A server is told what was countersigned.
     """
     from tourniquet.record.replica_home import open_replica_home
+    from tourniquet.record.s3 import is_store
 
-    target = target.expanduser().resolve()
+    stored = is_store(target)
+    folder = _own_folder(target, own)
     place = _Server(source, ca, from_keys) if "://" in source else _Folder(source, from_keys)
-    place.demand_apart(target)
-    pinned = read_key(key_file, target / "vault") if key_file else None
-    with open_replica_home(target, keys_to, pinned) as home:
-        place.open(token_file or target / "token")
-        loop = _Puller(home, place)
+    place.demand_apart(folder)
+    pinned = read_key(key_file, folder / "vault") if key_file else None
+    keys_folder = Path(keys_to).expanduser() if keys_to and not is_store(keys_to) else None
+    with open_replica_home(folder, keys_folder, pinned) as home:
+        place.open(token_file or folder / "token")
+        loop = _Puller(_in_store(home, target, keys_to) if stored else home, place)
         if follow:
-            loop.follow(every_seconds)
+            pause = (every_seconds or STORE_EVERY_SECONDS) if stored else 0.0
+            loop.follow(every_seconds or EVERY_SECONDS, pause)
         found = loop.last if follow else loop.pull()
     if found is not None:
         _tell(found, as_json=as_json)
+
+
+def _own_folder(target: str, own: Path | None) -> Path:
+    """The folder with what is the replica's own. Raises: UserError."""
+    from tourniquet.record.s3 import is_store
+
+    if is_store(target) and own is None:
+        raise UserError(
+            "The replica needs a folder of its own beside the object storage.",
+            where="--own",
+            remedy="Name it: its witness's key lies there, and never in the bucket.",
+        )
+    if own is not None and not is_store(target):
+        raise UserError("A replica in a folder has no other.", where="--own")
+    return (own or Path(target)).expanduser().resolve()
+
+
+def _in_store(home: ReplicaHome, target: str, keys_to: str | None) -> StoreHome:
+    """The replica in object storage. Raises: OperatorError."""
+    from tourniquet.record.s3 import is_store, open_objects, parse_store_url
+    from tourniquet.record.store_home import StoreHome, keys_retention, retention
+
+    url, keys_url = parse_store_url(target, where="--to"), None
+    if keys_to and is_store(keys_to):
+        keys_url = parse_store_url(keys_to, where="--keys-to")
+        if keys_url == url:
+            raise UserError("Keys and vault can't share a place.", where="--keys-to")
+    return StoreHome(
+        home,
+        open_objects(url),
+        open_objects(keys_url) if keys_url else None,
+        retention(),
+        keys_retention(),
+    )
 
 
 class _Folder:
@@ -234,10 +283,11 @@ class _Server:
 class _Puller:
     """Pulls into a replica, and tells the source."""
 
-    def __init__(self, home: ReplicaHome, place: _Folder | _Server) -> None:
+    def __init__(self, home: ReplicaHome | StoreHome, place: _Folder | _Server) -> None:
         self._home, self._place = home, place
         self._ring = home.ring(place.ring)
         self._told = ""
+        self._pause_seconds = 0.0
         self.last: Pulled | None = None
 
     def pull(self) -> Pulled:
@@ -251,11 +301,13 @@ class _Puller:
                 progress=lambda position: steps.describe(f"Pulled up to {position}"),
             )
         self._tell(replica)
+        self._keep_up(at_once=True)
         return found
 
-    def follow(self, every_seconds: float) -> None:
+    def follow(self, every_seconds: float, pause_seconds: float) -> None:
         """Pull until a signal. A source that does not answer is asked again; our disk is not."""
         stop = threading.Event()
+        self._pause_seconds = pause_seconds
 
         def end(*_: object) -> None:
             stop.set()
@@ -276,8 +328,10 @@ class _Puller:
                 found = replica.pull(self._place.vault, self._ring, now=datetime.now(UTC))
                 self._add(found)
                 steps.describe(f"Countersigned up to {found.checkpoint.size}")
-                if stop.is_set() or not self._place.takes_notes:
+                if stop.is_set() or self._pause_seconds or not self._place.takes_notes:
                     self._tell(replica)
+                self._keep_up(at_once=False)
+                stop.wait(self._pause_seconds)
                 self._wait(replica, found.checkpoint.size, stop, every_seconds)
         except StorageUnavailable as error:
             if vault.failure:
@@ -301,6 +355,12 @@ class _Puller:
             output.note(f"tourniquet: the source was not told: {refusal}")
         if refusal is not None:
             self._told = str(note)
+
+    def _keep_up(self, *, at_once: bool) -> None:
+        """What object storage needs beside."""
+        renewed = self._home.keep_up(at_once=at_once)
+        if renewed:
+            output.note(f"{renewed} objects locked anew.")
 
     def _add(self, found: Pulled) -> None:
         if self.last is None:

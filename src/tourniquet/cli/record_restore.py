@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tourniquet.cli import output
-from tourniquet.cli.record_verify import read_key
-from tourniquet.kernel.errors import OperatorError, UserError
+from tourniquet.kernel.errors import UserError
 
 if TYPE_CHECKING:
+    from tourniquet.cli.vault_place import VaultPlace
     from tourniquet.record.keys import Keys
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.vault import VaultReader
@@ -33,7 +33,11 @@ REPORT_FILE = "restore-report.note"
     ),
 )
 @click.option(
-    "--from", "vault", type=output.path_argument_type(), required=True, help="Folder of the vault."
+    "--from",
+    "vault",
+    required=True,
+    metavar="FOLDER|s3://BUCKET/PREFIX",
+    help="The vault: its folder, or a replica in object storage.",
 )
 @click.option(
     "--into",
@@ -45,7 +49,7 @@ REPORT_FILE = "restore-report.note"
 @click.option(
     "--keys",
     type=output.path_argument_type(),
-    help="Folder with the keys. Default: keys beside the vault.",
+    help="Folder with the keys. Default: keys beside the vault's folder.",
 )
 @click.option(
     "--key",
@@ -72,7 +76,7 @@ REPORT_FILE = "restore-report.note"
 @output.json_option
 def command(
     *,
-    vault: Path,
+    vault: str,
     target: str,
     keys: Path | None,
     key_file: Path | None,
@@ -93,29 +97,29 @@ def command(
         raise UserError("--home goes with a URL: a folder is its own home.", where="--home")
     place_of_home = home if url else Path(target)
     folder = place_of_home.expanduser().resolve() if place_of_home else None
-    output.configure_django(home=folder or vault.parent, database_url=url)
-    from tourniquet.record.disk import Disk, LocalFiles
+    keys = _keys_folder(vault, keys)
+    output.configure_django(home=folder or keys.parent, database_url=url)
+    from tourniquet.cli.vault_place import open_vault
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last
     from tourniquet.record.restoring import mark_restored
     from tourniquet.record.vault import VaultReader
     from tourniquet.record.verification import verify_vault
 
-    if not vault.is_dir():
-        raise OperatorError("There is no vault.", where=str(vault), remedy="Name it with --from.")
-    key = read_key(key_file, vault)
-    opened = open_keys(keys or vault.parent / "keys")
-    disk = Disk(LocalFiles(vault))
+    opened_vault = open_vault(vault, key_file, where="--from")
+    key, disk = opened_vault.key, opened_vault.vault
+    opened = open_keys(keys)
     # 1. Verify.
     with steps_to("Verifying", read_last(disk, key).size) as moved:
         verified = verify_vault(disk, key, progress=moved)
+    opened_vault.tell_foreign()
     reader = VaultReader(disk, verified.checkpoint.size)
     last = _last_position(at, reader, opened)
     # 2. Replay and compare.
     report = _restore(reader, opened, last, verified, key_pinned=key_file is not None)
     # 3. The vault and its keys, so that the new home goes on with them.
     if folder is not None and at is None:
-        _complete(vault, keys or vault.parent / "keys", folder)
+        _complete(opened_vault, keys, folder)
     # 4. Report.
     note = report.signed(opened.signer)
     place = report_file or (folder or Path.cwd()) / REPORT_FILE
@@ -189,17 +193,32 @@ def _restore(
     )
 
 
-def _complete(vault: Path, keys: Path, folder: Path) -> None:
+def _keys_folder(vault: str, keys: Path | None) -> Path:
+    """Where the keys lie. Raises: UserError: object storage has none beside."""
+    from tourniquet.record.s3 import is_store
+
+    if keys is not None:
+        return keys
+    if is_store(vault):
+        raise UserError(
+            "The keys are not in the bucket.",
+            where="--keys",
+            remedy="Name their folder; 'tourniquet record keys combine' makes it again.",
+        )
+    return Path(vault).expanduser().parent / "keys"
+
+
+def _complete(place: VaultPlace, keys: Path, folder: Path) -> None:
     """Give a restored home its vault and keys."""
     from tourniquet.record.copying import copy_vault
     from tourniquet.record.disk import Disk, LocalFiles
     from tourniquet.record.keys import copy_keys
     from tourniquet.record.vault import KEY_FILE
 
-    if vault.resolve() == folder / "vault":
+    if place.folder is not None and place.folder.resolve() == folder / "vault":
         return
     (folder / "vault").mkdir(mode=0o700, exist_ok=True)
-    source = Disk(LocalFiles(vault))
+    source = place.vault
     with output.progress("Copying the vault") as steps:
         copy_vault(source, Disk(LocalFiles(folder / "vault")), progress=steps.advance)
     line = source.read(KEY_FILE, bytes_most=4096)

@@ -27,8 +27,8 @@ KEY_BYTES_MOST = 4096
 )
 @click.option(
     "--vault",
-    type=output.path_argument_type(),
-    help="Folder of the vault. Default: that of this home.",
+    metavar="FOLDER|s3://BUCKET/PREFIX",
+    help="The vault: its folder, or a replica in object storage. Default: that of this home.",
 )
 @click.option(
     "--key",
@@ -45,7 +45,7 @@ KEY_BYTES_MOST = 4096
 @output.json_option
 def command(
     *,
-    vault: Path | None,
+    vault: str | None,
     key_file: Path | None,
     since: Path | None,
     home: Path | None,
@@ -57,17 +57,14 @@ def command(
     differs, something is missing, or the tree does not extend the checkpoint of --since. Without
     --key the key is taken from beside the vault: that shows damage, not forgery.
     """
+    from tourniquet.cli.vault_place import open_vault
     from tourniquet.kernel import settings
-    from tourniquet.record.disk import Disk, LocalFiles
     from tourniquet.record.log import read_last
     from tourniquet.record.verification import verify_vault
 
-    folder = vault or (home or settings.home()) / "vault"
-    if not folder.is_dir():
-        raise OperatorError("There is no vault.", where=str(folder), remedy="Name it with --vault.")
     begun = time.monotonic()
-    key = read_key(key_file, folder)
-    disk = Disk(LocalFiles(folder))
+    place = open_vault(vault or str((home or settings.home()) / "vault"), key_file, where="--vault")
+    key, disk = place.key, place.vault
     earlier = read_earlier(since, key)[0] if since else None
     with output.progress("Verifying", read_last(disk, key).size) as steps:
         at = 0
@@ -78,6 +75,7 @@ def command(
             at = position
 
         found = verify_vault(disk, key, since=earlier, progress=moved)
+    place.tell_foreign()
     _tell(found, key, time.monotonic() - begun, pinned=key_file is not None, as_json=as_json)
 
 

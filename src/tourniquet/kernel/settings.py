@@ -84,6 +84,30 @@ SETTINGS: tuple[Setting, ...] = (
         "does not wait: care is never blocked.",
     ),
     Setting(
+        "TOURNIQUET_STORE_ENDPOINT",
+        "",
+        "Address of the object storage that s3://… means. Unset: Amazon's, in the region.",
+    ),
+    Setting("TOURNIQUET_STORE_REGION", "eu-west-2", "Region of the object storage."),
+    Setting(
+        "TOURNIQUET_STORE_ACCESS_KEY",
+        "",
+        "Name of the credential for it. Unset: AWS_ACCESS_KEY_ID, or the machine's role.",
+    ),
+    Setting("TOURNIQUET_STORE_SECRET_KEY", "", "The secret of that credential.", secret=True),
+    Setting(
+        "TOURNIQUET_STORE_RETENTION_DAYS",
+        "90",
+        "For how many days nobody can delete what a replica puts into object storage, 2 to 3650. "
+        "What is still needed is renewed after half of them.",
+    ),
+    Setting(
+        "TOURNIQUET_STORE_KEYS_RETENTION_DAYS",
+        "0",
+        "The same for wrapped keys, 0 to 3650. 0: not locked, so that an erased key can be "
+        "destroyed there.",
+    ),
+    Setting(
         "TOURNIQUET_MLLP_CERTIFICATE",
         "",
         "File with the certificate chain for MLLP over TLS. Unset: plain TCP.",

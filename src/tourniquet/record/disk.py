@@ -89,6 +89,38 @@ class Reader(Protocol):
         """What lies in a folder, sorted, without what an interrupted write left there."""
 
 
+class Keeper(Reader, Protocol):
+    """Files below one root that are also written: a folder by `Disk`, a bucket by `BucketDisk`."""
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more; empty while all is well."""
+
+    def create(self, files: Mapping[str, bytes]) -> None:
+        """Make files that are never changed. Raises: IntegrityError when another has a name."""
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put a file in place of the one with that name, whole."""
+
+    def append(self, path: str, content: bytes, *, at: int) -> None:
+        """Write on at the end, which is `at`. Raises: IntegrityError."""
+
+    def go_on(self, path: str, *, at: int) -> None:
+        """Let a file that another process began be appended to, cut to `at` bytes."""
+
+    def discard(self, path: str) -> None:
+        """Take a file away that nothing names."""
+
+    def drop(self, *paths: str) -> None:
+        """Take files away that nobody needs; they may come back, as they were."""
+
+    def flush(self, path: str) -> None:
+        """Return once what was appended outlives a power cut."""
+
+    def keep(self, path: str) -> None:
+        """Make a file that is there outlive a power cut, whoever wrote it."""
+
+
 class Disk:
     """Files below one root that outlive a power cut once a call has returned."""
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
-from tourniquet.record.disk import Disk, Reader
+from tourniquet.record.disk import Disk, Keeper, Reader
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
     Checkpoint,
@@ -64,7 +64,7 @@ class _End:
 class LogFiles:
     """The files of a log, grown by whoever has a signed checkpoint for it; one writer."""
 
-    def __init__(self, disk: Disk, key: VerifierKey, *, may_be_new: bool = False) -> None:
+    def __init__(self, disk: Keeper, key: VerifierKey, *, may_be_new: bool = False) -> None:
         """Go on with a log; with `may_be_new` one without a checkpoint has no entry yet.
 
         Raises: IntegrityError when its end is not as its checkpoint says.
@@ -150,7 +150,7 @@ class Log(LogFiles):
         return note
 
 
-def _demand_same(disk: Disk, number: int, part: Sequence[bytes], published: int) -> None:
+def _demand_same(disk: Reader, number: int, part: Sequence[bytes], published: int) -> None:
     """Demand that what an interrupted publication left in a bundle are these entries."""
     full = tile_path(ENTRIES, number)
     widths = [TILE_WIDTH] if disk.size(full) is not None else []

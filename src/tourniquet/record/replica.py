@@ -27,7 +27,7 @@ from datetime import datetime
 from typing import NoReturn, Protocol
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
-from tourniquet.record.disk import Disk, Reader
+from tourniquet.record.disk import Keeper, Reader
 from tourniquet.record.leaves import Leaf, Place, follows, parse_leaf, segment_path
 from tourniquet.record.log import CHECKPOINT, LogFiles
 from tourniquet.record.notes import (
@@ -59,7 +59,7 @@ EVIDENCE = "evidence"
 LEAVES_AT_ONCE = 16 * TILE_WIDTH
 BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
 NOTE_SECONDS = 1.0  # how far the note of where we were may be behind, which costs two flushes
-REFRESH_SECONDS = 60  # how old a cosignature may be while nothing is new
+REFRESH_SECONDS = 60
 EVIDENCE_LEAVES_MOST = 64 * TILE_WIDTH
 
 
@@ -86,13 +86,23 @@ class Rewritten(IntegrityError):
 class Replica:
     """The one writer of a replica. `vault` holds the copy, `own` what belongs to it."""
 
-    def __init__(self, vault: Disk, own: Disk, log_key: VerifierKey, witness: Signer) -> None:
+    def __init__(
+        self,
+        vault: Keeper,
+        own: Keeper,
+        log_key: VerifierKey,
+        witness: Signer,
+        *,
+        refresh_seconds: int = REFRESH_SECONDS,
+    ) -> None:
         """Go on with a replica, or begin one in an empty place.
 
-        Raises: IntegrityError when it is not as it was left.
+        `refresh_seconds`: how old a cosignature may be while nothing is new. Raises:
+        IntegrityError when it is not as it was left.
         """
         self._vault, self._own = vault, own
         self._key, self._witness = log_key, witness
+        self._refresh_seconds = refresh_seconds
         if own.names(EVIDENCE):
             raise OperatorError(
                 "A rewritten history was seen here. Nothing is pulled until a person has looked.",
@@ -146,7 +156,7 @@ class Replica:
             pulled = keys.pull()
         except ChangedKey as error:
             self._accuse(note, (), error.what, more={"keys": error.evidence})
-        if checkpoint.size == before.size and age_seconds < REFRESH_SECONDS:
+        if checkpoint.size == before.size and age_seconds < self._refresh_seconds:
             return Pulled(checkpoint, 0, pulled)
         # 4. Hash.
         reader = VaultReader(source, checkpoint.size)
@@ -259,7 +269,7 @@ def _is_by(signature: Signature, key: VerifierKey) -> bool:
     return (signature.name, signature.key_id) == (key.name, key.key_id)
 
 
-def _read_last(own: Disk, log_key: VerifierKey, witness: VerifierKey) -> Checkpoint | None:
+def _read_last(own: Reader, log_key: VerifierKey, witness: VerifierKey) -> Checkpoint | None:
     if own.size(LAST) is None:
         return None
     note = read_note(own.read(LAST, bytes_most=NOTE_BYTES_MOST))

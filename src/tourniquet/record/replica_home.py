@@ -48,6 +48,9 @@ class ReplicaHome:
         vault = Disk(LocalFiles(self.folder / "vault"))
         return Replica(vault, Disk(LocalFiles(self.folder)), self.log_key, self.witness), vault
 
+    def keep_up(self, *, at_once: bool) -> None:
+        """A folder needs nothing beside pulling."""
+
     def ring(self, source: RingSource) -> RingCopy:
         """The copy of the wrapped keys."""
         self.keys_folder.mkdir(parents=True, mode=0o700, exist_ok=True)

@@ -25,7 +25,7 @@ from functools import lru_cache
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.bodies import Body
-from tourniquet.record.disk import Disk, Reader
+from tourniquet.record.disk import Disk, Keeper, Reader
 from tourniquet.record.leaves import (
     LEAF_BYTES,
     Leaf,
@@ -140,12 +140,12 @@ class Vault:
         self._publish(start, leaves)
 
 
-def write_pending(disk: Disk, start: int, leaves: Sequence[bytes]) -> None:
+def write_pending(disk: Keeper, start: int, leaves: Sequence[bytes]) -> None:
     """Write down the leaves that are about to be published behind `start`."""
     disk.replace(PENDING, start.to_bytes(_START_BYTES, "big") + b"".join(leaves))
 
 
-def append_bodies(disk: Disk, bodies: Iterable[tuple[Place, bytes]]) -> None:
+def append_bodies(disk: Keeper, bodies: Iterable[tuple[Place, bytes]]) -> None:
     """Append bodies where their leaves say, right behind those that are there, and flush them."""
     pieces: dict[int, tuple[int, list[bytes]]] = {}
     for place, sealed in bodies:
@@ -155,7 +155,7 @@ def append_bodies(disk: Disk, bodies: Iterable[tuple[Place, bytes]]) -> None:
         disk.flush(segment_path(number))
 
 
-def drop_unnamed(disk: Disk, last: Leaf | None) -> None:
+def drop_unnamed(disk: Keeper, last: Leaf | None) -> None:
     """Cut the last segment to what leaves name, and let it be gone on with."""
     end = -1
     if last is not None:
@@ -173,7 +173,7 @@ class Broom:
     All of them at once would be a hundred and more changes of the disk's, while somebody waits.
     """
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Keeper) -> None:
         self._disk = disk
         self._left: deque[str] = deque()
         self._knows_rest = False

@@ -67,7 +67,7 @@ def verify_vault(
     for first in range(1, checkpoint.size + 1, LEAVES_AT_ONCE):
         positions = range(first, min(first + LEAVES_AT_ONCE, checkpoint.size + 1))
         leaves = [reader.leaf(position) for position in positions]
-        total += _check_bodies(disk, leaves, last)
+        total += check_bodies(disk, leaves, last)
         ends |= {leaf.place.segment: leaf.place.end for leaf in leaves}
         last = leaves[-1]
         progress(last.position)
@@ -101,7 +101,7 @@ def _extends(disk: Reader, checkpoint: Checkpoint, since: Checkpoint) -> None:
         )
 
 
-def _check_bodies(disk: Reader, leaves: list[Leaf], before: Leaf | None) -> int:
+def check_bodies(disk: Reader, leaves: list[Leaf], before: Leaf | None) -> int:
     """Check the places and hashes of neighbouring leaves; how many bytes their bodies have."""
     for leaf in leaves:
         if not follows(leaf.place, before.place if before else None):

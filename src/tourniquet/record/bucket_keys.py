@@ -1,0 +1,114 @@
+"""Wrapped keys in object storage: each row of a ring an object of its own, `keys/NUMBER`.
+
+They lie apart from the vault, best in a bucket of their own that does not lock: an erased key must
+be destroyed in every place, and what is locked can't be.
+
+Invariants:
+- Rows go up by number, each put once; a row that was put as another is refused.
+- The ring's copy in the replica's own folder comes first: it alone says which rows there are, and
+  finds a source that changed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import msgspec
+
+from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
+from tourniquet.record.disk import Disk
+from tourniquet.record.objects import Objects, Stored
+from tourniquet.record.ring import RingCopy, RingSource, WrappedKey
+
+KEYS = "keys/"
+SENT = "keys-sent"
+ROW_BYTES_MOST = 1024
+ROWS_AT_ONCE = 256
+_AT_ONCE = 16
+_SENT_BYTES_MOST = 32
+
+
+class BucketKeys:
+    """Wrapped keys pulled into a ring's copy, and from there put into object storage."""
+
+    def __init__(
+        self,
+        copy: RingCopy,
+        rows: RingSource,
+        objects: Objects,
+        own: Disk,
+        *,
+        until: Callable[[], datetime | None],
+    ) -> None:
+        """`rows` reads what `copy` holds; `own` remembers how far they were put."""
+        self._copy, self._rows, self._objects, self._own = copy, rows, objects, own
+        self._until = until
+        self._sent: int | None = None
+
+    def pull(self) -> int:
+        """Copy those that are new, here and there; how many. Raises: as `RingCopy.pull`."""
+        count = self._copy.pull()
+        if self._sent is None:
+            self._sent = self._read_sent()
+        while rows := self._rows.rows(after=self._sent, most=ROWS_AT_ONCE):
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                for _ in pool.map(self._put, rows):
+                    pass
+            self._sent = rows[-1].number
+            self._own.replace(SENT, f"{self._sent}\n".encode())
+        return count
+
+    def _put(self, row: WrappedKey) -> None:
+        name, content = _name(row.number), msgspec.json.encode(row)
+        version = self._objects.put(name, content, until=self._until())
+        first = self._objects.find(name)
+        if first is None:
+            raise StorageUnavailable("The object storage does not show what was put.", where=name)
+        if version == first.version:
+            return
+        if first.size != len(content) or self._objects.get(first, 0, first.size) != content:
+            raise IntegrityError(
+                "Another object has this name already; it stays.",
+                where=name,
+                remedy="Somebody else writes here. Change the credential; name another --keys-to.",
+            )
+
+    def _read_sent(self) -> int:
+        """Up to which row was put; from the beginning where that was lost."""
+        if self._own.size(SENT) is None:
+            return 0
+        text = self._own.read(SENT, bytes_most=_SENT_BYTES_MOST).strip()
+        return int(text) if text.isdigit() else 0
+
+
+class BucketRing:
+    """The wrapped keys in object storage as a `RingSource`."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._listed: list[Stored] | None = None
+
+    def rows(self, *, after: int, most: int) -> Sequence[WrappedKey]:
+        """See `RingSource`. Raises: IntegrityError when what is there are no such rows."""
+        if self._listed is None:
+            self._listed = [one for one in self._objects.list(KEYS) if isinstance(one, Stored)]
+        some = self._listed[after : after + most]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self._read, some, range(after + 1, after + len(some) + 1)))
+
+    def _read(self, stored: Stored, number: int) -> WrappedKey:
+        if stored.size <= ROW_BYTES_MOST:
+            try:
+                content = self._objects.get(stored, 0, stored.size)
+                row = msgspec.json.decode(content, type=WrappedKey)
+            except msgspec.MsgspecError:
+                row = None
+            if row is not None and row.number == number:
+                return row
+        raise IntegrityError(f"The object is not wrapped key {number}.", where=stored.name)
+
+
+def _name(number: int) -> str:
+    return f"{KEYS}{number:012d}"
