@@ -57,6 +57,12 @@ RETRY_SECONDS = 5.0
     help="File with the log's verifier key, to pin it when a replica is begun.",
 )
 @click.option(
+    "--pin-again",
+    is_flag=True,
+    help="With --key: pin this key too. Only after a change without the former key, and only one "
+    "that a person brought.",
+)
+@click.option(
     "--token-file",
     type=output.path_argument_type(),
     help="With a URL: file with the bearer token. Default: token in --to.",
@@ -91,6 +97,7 @@ def command(
     source: str,
     target: Path,
     key_file: Path | None,
+    pin_again: bool,
     token_file: Path | None,
     ca: Path | None,
     from_keys: Path | None,
@@ -111,7 +118,7 @@ def command(
     place = _Server(source, ca, from_keys) if "://" in source else _Folder(source, from_keys)
     place.demand_apart(target)
     pinned = read_key(key_file, target / "vault") if key_file else None
-    with open_replica_home(target, keys_to, pinned) as home:
+    with open_replica_home(target, keys_to, pinned, again=pin_again) as home:
         place.open(token_file or target / "token")
         loop = _Puller(home, place)
         if follow:

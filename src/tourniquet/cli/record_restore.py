@@ -85,6 +85,7 @@ def command(
     folder = None if "://" in target else Path(target).expanduser().resolve()
     output.configure_django(home=folder or vault.parent, database_url="" if folder else target)
     from tourniquet.record.disk import Disk, LocalFiles
+    from tourniquet.record.key_list import read_key_list
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last
     from tourniquet.record.restoring import mark_restored
@@ -107,7 +108,7 @@ def command(
     if folder is not None and at is None:
         _complete(vault, keys or vault.parent / "keys", folder)
     # 4. Report.
-    note = report.signed(opened.signer)
+    note = report.signed(opened.get_signer(read_key_list(disk, key).newest))
     place = report_file or (folder or Path.cwd()) / REPORT_FILE
     with output.replacing(place) as file:
         file.write(str(note))

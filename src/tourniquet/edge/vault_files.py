@@ -28,6 +28,7 @@ from tourniquet.edge.machine import nothing_here, token_needed, write_json
 from tourniquet.flows.keep_cosignature import keep_cosignature
 from tourniquet.kernel.errors import IntegrityError, StorageUnavailable, UserError
 from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.key_list import KEYS_FILE, LIST_BYTES_MOST
 from tourniquet.record.keys import RING_FILE
 from tourniquet.record.leaves import segment_path
 from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
@@ -95,6 +96,16 @@ def verifier_key(http_request: HttpRequest) -> HttpResponse:
     if key is None:
         return nothing_here()
     return HttpResponse(f"{key}\n", content_type="text/plain; charset=utf-8")
+
+
+@_copying("GET", "HEAD")
+def key_list(http_request: HttpRequest) -> HttpResponse:
+    """The list of the log's keys; none where the key was never changed."""
+    disk = _vault()
+    if disk.size(KEYS_FILE) is None:
+        return nothing_here()
+    content = disk.read(KEYS_FILE, bytes_most=LIST_BYTES_MOST)
+    return HttpResponse(content, content_type="text/plain; charset=utf-8")
 
 
 @_copying("GET", "HEAD")

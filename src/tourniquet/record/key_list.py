@@ -96,9 +96,9 @@ def parse_steps(content: bytes) -> tuple[KeyStep, ...]:
         found.append(_parse(f"{parts[at]}{_GAP}{parts[at + 1]}{end}", at // 2 + 1))
     for number, (one, two) in enumerate(pairwise(found), 2):
         if one.new != two.former:
-            raise _bad(number, "names another key before it than the step before made")
+            raise bad_step(number, "names another key before it than the step before made")
         if one.size >= two.size:
-            raise _bad(number, f"is at size {two.size}, not behind the step before")
+            raise bad_step(number, f"is at size {two.size}, not behind the step before")
     return tuple(found)
 
 
@@ -109,7 +109,7 @@ def _parse(text: str, number: int) -> KeyStep:
         old_key, new_key = parse_verifier_key(former), parse_verifier_key(new)
         found = KeyStep(int(size), base64.b64decode(root, validate=True), old_key, new_key, note)
     except (IntegrityError, OperatorError, ValueError, binascii.Error):
-        raise _bad(number, "is not in its form") from None
+        raise bad_step(number, "is not in its form") from None
     signed = [(one.name, one.key_id) for one in note.signatures]
     whose = [(key.name, key.key_id) for key in (old_key, new_key)]
     fits = (
@@ -120,10 +120,10 @@ def _parse(text: str, number: int) -> KeyStep:
         and signed in (whose, whose[1:])
     )
     if not fits:
-        raise _bad(number, "is not in its form")
+        raise bad_step(number, "is not in its form")
     kinds = {(key.name, key.kind) for key in (old_key, new_key)}
     if kinds != {(origin, LOG_KEY)} or old_key == new_key:
-        raise _bad(number, "names a key of another log, or one key twice")
+        raise bad_step(number, "names a key of another log, or one key twice")
     return found
 
 
@@ -132,7 +132,8 @@ def _text(tree: Checkpoint, former: VerifierKey, new: VerifierKey) -> str:
     return f"{FIRST_LINE}\n{tree.text()}{former}\n{new}\n"
 
 
-def _bad(number: int, what: str) -> IntegrityError:
+def bad_step(number: int, what: str) -> IntegrityError:
+    """What to raise where a step, counted from 1, does not hold."""
     return IntegrityError(
         f"Step {number} of the list of keys {what}.",
         where=f"{KEYS_FILE}, step {number}",
@@ -174,7 +175,7 @@ class KeyList:
                 try:
                     check(step.note, key)
                 except IntegrityError:
-                    raise _bad(number, f"is not signed by the key {key.key_id.hex()}") from None
+                    raise bad_step(number, f"is not signed by the key {key.key_id.hex()}") from None
         return found
 
     @property
@@ -225,7 +226,7 @@ class KeyList:
         """
         for number, step in enumerate(self.steps, 1):
             if step.size <= tree.size and tree.root(step.size) != step.root:
-                raise _bad(number, f"has another root than the tree of {step.size} entries")
+                raise bad_step(number, f"has another root than the tree of {step.size} entries")
 
 
 class WrongKey(IntegrityError):

@@ -1,13 +1,16 @@
 """A replica: another's vault pulled, checked byte by byte, kept, and countersigned.
 
 One pull, against what a forger, a thief or a bad disk could have done in between:
-1. Read the source's checkpoint: signed by the pinned key, or nothing further is read.
+1. Read the source's checkpoint: signed by the pinned key, or by one that it leads to in the list of
+   keys, and in charge of that size; or nothing further is read. A list that does not go on from
+   ours, or a checkpoint by a key that was changed, is kept as evidence.
 2. Refuse a clock that went back, a history that is shorter, or another one of the same length.
 3. Copy the wrapped keys, so that no entry is kept whose key is not.
 4. Read the new leaves, only to hash them: grown from our own tree they must have the signed root.
    Otherwise the history was rewritten: the evidence is kept, and nothing more is pulled.
 5. Read leaves and bodies again, a part at a time: the same leaves, each body with the hash of its
-   leaf, right behind the one before. Append, flush, write leaves and tiles.
+   leaf, right behind the one before. Append, flush, write leaves and tiles. Changes of the key
+   that are new must tell the roots that our tree had.
 6. Stamp our own time, countersign, put the checkpoint in place.
 
 Invariants:
@@ -24,33 +27,40 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeAlias
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.record.disk import Disk, Reader
+from tourniquet.record.key_list import (
+    KeyList,
+    KeyStep,
+    WrongKey,
+    newest_of,
+    read_key_list,
+    read_steps,
+    write_steps,
+)
 from tourniquet.record.leaves import Leaf, Place, follows, parse_leaf, segment_path
-from tourniquet.record.log import CHECKPOINT, LogFiles
+from tourniquet.record.log import CHECKPOINT, LogFiles, read_tile
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
     Checkpoint,
     Note,
-    Signature,
     Signer,
     VerifierKey,
     check,
     cosign,
-    read_checkpoint,
     read_note,
 )
 from tourniquet.record.ring import ChangedKey
-from tourniquet.record.tree import TILE_WIDTH, hash_leaf
+from tourniquet.record.tree import TILE_WIDTH, Tree, hash_leaf
 from tourniquet.record.vault import (
-    KEY_FILE,
     VaultReader,
     append_bodies,
     clear_partial,
     drop_unnamed,
     find_last,
+    keep_key_line,
     write_pending,
 )
 
@@ -60,6 +70,7 @@ LEAVES_AT_ONCE = 16 * TILE_WIDTH
 BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
 REFRESH_SECONDS = 60  # how old a cosignature may be while nothing is new
 EVIDENCE_LEAVES_MOST = 64 * TILE_WIDTH
+Pinned: TypeAlias = VerifierKey | Sequence[VerifierKey]
 
 
 class Keys(Protocol):
@@ -85,22 +96,25 @@ class Rewritten(IntegrityError):
 class Replica:
     """The one writer of a replica. `vault` holds the copy, `own` what belongs to it."""
 
-    def __init__(self, vault: Disk, own: Disk, log_key: VerifierKey, witness: Signer) -> None:
+    def __init__(self, vault: Disk, own: Disk, log_key: Pinned, witness: Signer) -> None:
         """Go on with a replica, or begin one in an empty place.
 
-        Raises: IntegrityError when it is not as it was left.
+        `log_key` is what people pinned, in that order: the first, and each that was brought by hand
+        because the key before it was lost. Raises: IntegrityError when it is not as it was left.
         """
         self._vault, self._own = vault, own
-        self._key, self._witness = log_key, witness
+        self._pinned = (log_key,) if isinstance(log_key, VerifierKey) else tuple(log_key)
+        self._witness = witness
+        key = newest_of(self._pinned, read_steps(vault))
         if own.names(EVIDENCE):
             raise OperatorError(
                 "A rewritten history was seen here. Nothing is pulled until a person has looked.",
                 where=f"{EVIDENCE}/{own.names(EVIDENCE)[-1]}",
                 remedy="Compare it with the source; move it elsewhere, and keep it.",
             )
-        last = _read_last(own, log_key, witness.verifier)
-        vault.create({KEY_FILE: f"{log_key}\n".encode()})
-        self._log = LogFiles(vault, log_key, may_be_new=last is None)
+        last = _read_last(own, read_key_list(vault, key), witness.verifier)
+        self._log = LogFiles(vault, key, may_be_new=last is None)
+        keep_key_line(vault, self._log.keys)
         if last is not None and self._log.checkpoint.size < last.size:
             raise IntegrityError(
                 f"The copy ends at {self._log.checkpoint.size}; it had {last.size} entries.",
@@ -130,7 +144,7 @@ class Replica:
         """
         # 1. The source's checkpoint.
         note = read_note(source.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
-        checkpoint = read_checkpoint(note, self._key)
+        theirs, checkpoint = self._read(note, read_steps(source))
         # 2. Not back in time.
         age_seconds = self._demand_clock(now)
         before = self._log.checkpoint
@@ -152,6 +166,7 @@ class Replica:
         for first, expected in hashes:
             self._copy(source, reader, first, expected, checkpoint.size)
             progress(self._log.frontier.size)
+        self._keep_keys(theirs, checkpoint)
         # 6. Countersign.
         self._conclude(note, now)
         clear_partial(self._vault, before.size, checkpoint.size)
@@ -160,6 +175,29 @@ class Replica:
     def countersigned(self) -> Note:
         """The checkpoint that was countersigned last. Raises: IntegrityError when there is none."""
         return read_note(self._vault.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
+
+    def _read(self, note: Note, steps: Sequence[KeyStep]) -> tuple[KeyList, Checkpoint]:
+        """The source's keys, up to its checkpoint, and that. Raises: Rewritten, IntegrityError."""
+        ours = self._log.keys.steps
+        evidence = {"keys": write_steps(steps)}
+        if ours != tuple(steps)[: len(ours)]:
+            self._accuse(note, (), "The list of keys does not go on from ours", more=evidence)
+        keys = KeyList.follow(newest_of(self._pinned, steps), steps)
+        try:
+            checkpoint = keys.read_checkpoint(note)
+        except WrongKey as error:
+            self._accuse(note, (), error.what.rstrip("."), more=evidence)
+        covered = tuple(step for step in steps if step.size <= checkpoint.size)
+        pinned = newest_of(self._pinned, covered)
+        return KeyList.follow(pinned, covered), checkpoint
+
+    def _keep_keys(self, theirs: KeyList, checkpoint: Checkpoint) -> None:
+        """Keep the changes of the key that are new, once our tree had the roots that they tell."""
+        if theirs == self._log.keys:
+            return
+        theirs.demand_roots(Tree(checkpoint.size, lambda *tile: read_tile(self._vault, *tile)))
+        self._log.keep_keys(theirs)
+        keep_key_line(self._vault, theirs)
 
     def _demand_clock(self, now: datetime) -> float:
         """How many seconds ago the last cosignature was. Raises: UserError: in the future."""
@@ -221,7 +259,7 @@ class Replica:
         self._last = before
 
     def _conclude(self, note: Note, now: datetime) -> None:
-        own = Note(note.text, tuple(one for one in note.signatures if _is_by(one, self._key)))
+        own = Note(note.text, self._log.keys.signatures_of(note))
         countersigned = own.with_signature(
             cosign(note.text, self._witness, seconds=int(now.timestamp()))
         )
@@ -250,16 +288,12 @@ class Replica:
         )
 
 
-def _is_by(signature: Signature, key: VerifierKey) -> bool:
-    return (signature.name, signature.key_id) == (key.name, key.key_id)
-
-
-def _read_last(own: Disk, log_key: VerifierKey, witness: VerifierKey) -> Checkpoint | None:
+def _read_last(own: Disk, keys: KeyList, witness: VerifierKey) -> Checkpoint | None:
     if own.size(LAST) is None:
         return None
     note = read_note(own.read(LAST, bytes_most=NOTE_BYTES_MOST))
     check(note, witness)
-    return read_checkpoint(note, log_key)
+    return keys.read_checkpoint(note)
 
 
 def _parts(start: int, end: int) -> Iterator[int]:
