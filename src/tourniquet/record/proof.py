@@ -36,7 +36,6 @@ from tourniquet.record.vault import VaultReader
 from tourniquet.record.verification import verify_vault
 
 FORM = "tourniquet bundle v1"
-FORM_WITH_KEYS = "tourniquet bundle v2"  # where the log's key was changed
 ENTRIES_MOST = 100_000
 BYTES_MOST = 64 * 1024 * 1024  # what the checker takes
 TILES_HELD = 256  # of 8 KiB; neighbours are proved by the same ones
@@ -154,7 +153,7 @@ def make_bundle(disk: Reader, bundle: Bundle) -> Json:
     tree = Tree(bundle.checkpoint.size, read)
     steps = [one for one in bundle.steps if one.size < bundle.checkpoint.size]
     found: Json = {
-        "form": FORM_WITH_KEYS if steps else FORM,
+        "form": FORM,
         "checkpoint": str(bundle.note),
         "before": None,
         "consistency": [],
@@ -162,10 +161,7 @@ def make_bundle(disk: Reader, bundle: Bundle) -> Json:
         "reports": [str(note) for note in bundle.reports],
     }
     if steps:
-        found["keys"] = [
-            {"step": str(one.note), "proof": _all(tree.prove_consistency(one.size))}
-            for one in steps
-        ]
+        found["keys"] = [str(one.note) for one in steps]
     if bundle.before is not None:
         old, note = bundle.before
         if old.origin != bundle.checkpoint.origin or tree.root(old.size) != old.root:
