@@ -30,7 +30,6 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError
 from tourniquet.record.disk import Reader
 from tourniquet.record.notes import (
     LOG_KEY,
-    NOTE_BYTES_MOST,
     SIZE_MOST,
     Checkpoint,
     Note,
@@ -48,7 +47,7 @@ from tourniquet.record.tree import HASH_BYTES, Tree
 KEYS_FILE = "keys"
 FIRST_LINE = "tourniquet log key v1"
 STEPS_MOST = 64
-LIST_BYTES_MOST = NOTE_BYTES_MOST
+LIST_BYTES_MOST = 256 * 1024  # 64 steps with the longest names are half of it
 _GAP = "\n\n"  # between text and signatures of a step, and between steps
 
 
