@@ -125,16 +125,19 @@ class KeyRing:
     def log_seeds(self) -> list[bytes]:
         """The seeds of the log's signing keys, from the first: a lost folder is made of them.
 
-        The last may be one that was made for a change which has not come about yet.
+        The last may be one that was made for a change which has not come about yet. One that was
+        erased is left out.
         """
-        found = [self.get_key(self._label(_LOG))]
-        for number in range(1, LOG_KEYS_MOST):
+        found = []
+        for number in range(LOG_KEYS_MOST):
             try:
-                found.append(self.get_key(self._label(_log_name(number))))
+                seed = self.find_key(self._label(_log_name(number)))
             except IntegrityError as error:
                 if error.what != NO_SUCH_KEY:
                     raise
                 break
+            if seed is not None:
+                found.append(seed)
         return found
 
     def provide_log_seed(self, number: int, *, now: datetime) -> bytes:
