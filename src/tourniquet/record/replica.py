@@ -17,8 +17,11 @@ Invariants:
 - It holds no key that opens anything, and asks the source for none but wrapped ones.
 - What was kept is never changed, however the source behaves; there is no call here that shortens.
 - Once a rewritten history was seen, nothing is pulled until a person has moved the evidence away.
-- After an error the replica is opened anew: what lies beyond the checkpoint is dropped, and pulled
-  again. After a failed write nothing more is written (record.disk).
+- After an error the replica is opened anew and goes on: a part that lies beyond the checkpoint with
+  its leaves in place is compared with the signed root and body by body, as one that is fetched is,
+  and not fetched again. What else lies there is dropped. Leaves are put in place once their bodies
+  were flushed, so that what a failed flush left behind is not taken for kept.
+- After a failed write nothing more is written (record.disk).
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ from tourniquet.record.notes import (
     read_note,
 )
 from tourniquet.record.ring import ChangedKey
+from tourniquet.record.tiles import ENTRIES, tile_path
 from tourniquet.record.tree import TILE_WIDTH, Tree, hash_leaf
 from tourniquet.record.vault import (
     VaultReader,
@@ -70,6 +74,7 @@ LEAVES_AT_ONCE = 16 * TILE_WIDTH
 BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
 REFRESH_SECONDS = 60  # how old a cosignature may be while nothing is new
 EVIDENCE_LEAVES_MOST = 64 * TILE_WIDTH
+_BUNDLES = "tile/entries/"
 Pinned: TypeAlias = VerifierKey | Sequence[VerifierKey]
 
 
@@ -122,7 +127,7 @@ class Replica:
                 remedy="Somebody put an older one in its place. Bring back the newest.",
             )
         self._last = find_last(vault, self._log.checkpoint.size)
-        drop_unnamed(vault, self._last)
+        self._appends = False  # once what lies behind the last kept body was dropped
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -160,12 +165,18 @@ class Replica:
         if checkpoint.size == before.size and age_seconds < REFRESH_SECONDS:
             return Pulled(checkpoint, 0, pulled)
         # 4. Hash.
-        reader = VaultReader(source, checkpoint.size)
-        hashes = self._hash(reader, note, checkpoint)
+        reader = VaultReader(_Kept(source, self._vault), checkpoint.size)
+        hashes = self._hash(reader, checkpoint)
+        if hashes is None:  # ours may be to blame: from the source alone, before it is accused
+            reader = VaultReader(source, checkpoint.size)
+            hashes = self._hash(reader, checkpoint)
+        if hashes is None:
+            self._accuse(note, self._new_leaves(reader), "The entries do not have the signed root")
         # 5. Copy.
         for first, expected in hashes:
             self._copy(source, reader, first, expected, checkpoint.size)
             progress(self._log.frontier.size)
+        self._begin_appending()
         self._keep_keys(theirs, checkpoint)
         # 6. Countersign.
         self._conclude(note, now)
@@ -214,19 +225,15 @@ class Replica:
             )
         return seconds - last
 
-    def _hash(
-        self, reader: VaultReader, note: Note, checkpoint: Checkpoint
-    ) -> list[tuple[int, bytes]]:
-        """Where each part begins, and a hash over its leaves, once the root was compared."""
+    def _hash(self, reader: VaultReader, checkpoint: Checkpoint) -> list[tuple[int, bytes]] | None:
+        """Where each part begins, and a hash over its leaves; None where the root is another."""
         frontier = self._log.frontier
         found = []
         for first in _parts(frontier.size, checkpoint.size):
             leaves = _read_leaves(reader, first, checkpoint.size)
             frontier, _ = frontier.grow([hash_leaf(leaf) for leaf in leaves])
             found.append((first, hashlib.sha256(b"".join(leaves)).digest()))
-        if frontier.root() != checkpoint.root:
-            self._accuse(note, self._new_leaves(reader), "The entries do not have the signed root")
-        return found
+        return found if frontier.root() == checkpoint.root else None
 
     def _new_leaves(self, reader: VaultReader) -> Iterator[bytes]:
         start = self._log.checkpoint.size
@@ -252,11 +259,34 @@ class Replica:
                     where=f"position {leaf.position}",
                 )
             before = leaf
-        for run in _runs(leaves):
-            append_bodies(self._vault, _read_bodies(source, run))
-        write_pending(self._vault, first, packed)
+        if not self._is_kept(leaves):
+            self._begin_appending()
+            for run in _runs(leaves):
+                append_bodies(self._vault, _read_bodies(source, run))
+            write_pending(self._vault, first, packed)
         self._log.write(packed)
         self._last = before
+
+    def _is_kept(self, leaves: Sequence[Leaf]) -> bool:
+        """Whether an earlier pull, which was interrupted, kept this part whole, behind the last."""
+        first, last = leaves[0].position - 1, leaves[-1].position
+        numbers = range(first // TILE_WIDTH, last // TILE_WIDTH)
+        if self._appends or last % TILE_WIDTH:  # leaves in place only: see the invariants
+            return False
+        if any(self._vault.size(tile_path(ENTRIES, number)) is None for number in numbers):
+            return False
+        try:
+            for run in _runs(leaves):
+                _read_bodies(self._vault, run)
+        except IntegrityError:
+            return False
+        return True
+
+    def _begin_appending(self) -> None:
+        """Drop what lies behind the last body that is kept. Nothing happens the second time."""
+        if not self._appends:
+            drop_unnamed(self._vault, self._last)
+            self._appends = True
 
     def _conclude(self, note: Note, now: datetime) -> None:
         own = Note(note.text, self._log.keys.signatures_of(note))
@@ -286,6 +316,31 @@ class Replica:
             where=name,
             remedy="Believe the replica. Find out who rewrote the source.",
         )
+
+
+class _Kept:
+    """A source, but for whole bundles of leaves that an interrupted pull has put in place here."""
+
+    def __init__(self, source: Reader, vault: Reader) -> None:
+        self._source, self._vault = source, vault
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        """See `Reader`."""
+        is_whole = path.startswith(_BUNDLES) and ".p/" not in path
+        ours = is_whole and self._vault.size(path) is not None
+        return (self._vault if ours else self._source).read(path, bytes_most=bytes_most)
+
+    def read_part(self, path: str, at: int, length: int) -> bytes:
+        """See `Reader`."""
+        return self._source.read_part(path, at, length)
+
+    def size(self, path: str) -> int | None:
+        """See `Reader`."""
+        return self._source.size(path)
+
+    def names(self, folder: str) -> list[str]:
+        """See `Reader`."""
+        return self._source.names(folder)
 
 
 def _read_last(own: Disk, keys: KeyList, witness: VerifierKey) -> Checkpoint | None:
