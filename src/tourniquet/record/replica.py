@@ -166,7 +166,10 @@ class Replica:
             return Pulled(checkpoint, 0, pulled)
         # 4. Hash.
         reader = VaultReader(_Kept(source, self._vault), checkpoint.size)
-        hashes = self._hash(reader, checkpoint)
+        try:
+            hashes = self._hash(reader, checkpoint)
+        except IntegrityError:
+            hashes = None
         if hashes is None:  # ours may be to blame: from the source alone, before it is accused
             reader = VaultReader(source, checkpoint.size)
             hashes = self._hash(reader, checkpoint)
