@@ -61,6 +61,7 @@ def test_each_key_leads_to_all_and_signs_its_own_sizes(pinned: Signer) -> None:
     keys = KeyList.follow(pinned.verifier, STEPS)
     assert keys.keys == tuple(one.verifier for one in (A, B, C, D))
     assert (keys.newest, keys.start) == (D.verifier, A.verifier)
+    assert keys.onward == STEPS[(A, B, C, D).index(pinned) :]
     charge = {0: A, 5: A, 6: B, 9: B, 10: C, 300: C, 301: D, 10**9: D}
     for size, one in charge.items():
         assert keys.in_charge(size) == one.verifier

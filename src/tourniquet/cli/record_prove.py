@@ -130,7 +130,7 @@ def command(
         text = comparison.text(checkpoint, earlier[0] if earlier else None, datetime.now(UTC))
         reports.append(_signed(text, opened.get_signer(keys_known.newest)))
     shown = [replace(one, content=one.content and not headers_only) for one in chosen]
-    text = write_bundle(disk, Bundle(checkpoint, note, shown, earlier, reports, keys_known.steps))
+    text = write_bundle(disk, Bundle(checkpoint, note, shown, earlier, reports, keys_known.onward))
     if is_about_somebody:  # even where only headers are shown: whoever gets them knows whose
         open_home()
         whose = [one.entry.content.subject or "" for one in chosen if one.entry.content]

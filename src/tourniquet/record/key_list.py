@@ -195,6 +195,11 @@ class KeyList:
         lost = [step.new for step in self.steps if not step.is_handed_over]
         return lost[-1] if lost else self.keys[0]
 
+    @property
+    def onward(self) -> tuple[KeyStep, ...]:
+        """The steps that lead on from the pinned key."""
+        return self.steps[self.keys.index(self.pinned) :]
+
     def in_charge(self, size: int) -> VerifierKey:
         """The key that signs trees of this size."""
         return self.keys[sum(step.size < size for step in self.steps)]
