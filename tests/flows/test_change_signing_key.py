@@ -17,12 +17,15 @@ from sigstore._internal.rekor.checkpoint import LogCheckpoint, SignedNote
 
 import tourniquet_verify
 from tests.flows.test_cli_keys import HOLDERS, words_on
-from tests.flows.test_cli_record import answer, tourniquet
+from tests.flows.test_cli_record import NHS, answer, tourniquet
 from tests.flows.test_cli_vault import take
+from tests.flows.test_replica_served import begun, send
 from tests.flows.test_seal import alarm, append
 from tests.support.console import NOW
 from tests.support.database import Database
+from tests.support.mllp import person, report
 from tests.support.sealing import seal
+from tests.support.serving import serving, until
 from tourniquet.flows.change_signing_key import Person, change_signing_key
 from tourniquet.flows.manage_accounts import add_account
 from tourniquet.kernel.errors import IntegrityError, PermissionRefused, UserError
@@ -32,7 +35,7 @@ from tourniquet.record.key_list import read_key_list, read_steps
 from tourniquet.record.keys import LOG_FILE, make_signer, open_keys, read_signer, rebuild_keys
 from tourniquet.record.log import CHECKPOINT, read_signed
 from tourniquet.record.models import JournalEntry
-from tourniquet.record.notes import LOG_KEY, VerifierKey
+from tourniquet.record.notes import LOG_KEY, VerifierKey, parse_verifier_key
 from tourniquet.record.ring import KeyRing
 from tourniquet.record.sealer import find_sealed, keys_folder, vault_folder
 from tourniquet.record.vault import KEY_FILE
@@ -313,6 +316,42 @@ def test_a_server_a_replica_an_outsider_and_a_restore_follow(
     assert again["beyond"] == []
 
 
+def test_a_server_changes_its_key_while_it_serves_and_is_witnessed(
+    database: Database, tmp_path: Path
+) -> None:
+    add_people()
+    with serving(database) as served:
+        send(served, person("A", NHS))
+        target = begun(database, served, tmp_path)
+    pinned = first_key_of(database)
+    witness = (target / "witness.vkey").read_text().strip()
+    with serving(database, TOURNIQUET_WITNESS_KEY=witness) as served:
+        pull = ("record", "replica", "--from", served.url, "--to", target, "--json")
+        done = tourniquet(database, "record", "keys", "rotate", *BOTH, "--json", stdin=TYPED)
+        position = answer(done)["position"]
+        until(lambda: len(_steps(database)) == 1)
+        assert answer(tourniquet(database, *pull))["position"] >= position
+        send(served, report("R1", NHS, "F1"))
+        until(lambda: (served.metric("tourniquet_unprotected_entries") or 0) > 0)
+        until(lambda: _sealed(database) > position)
+        assert answer(tourniquet(database, *pull))["position"] > position
+        until(lambda: served.metric("tourniquet_unprotected_entries") == 0)
+        assert served.metric("tourniquet_witness_fits") == 1
+    assert (target / "log.vkey").read_text() == f"{pinned}\n"
+    for folder in (target / "vault", database.home / "vault"):
+        found = verify_vault(Disk(LocalFiles(folder)), pinned)
+        assert (len(read_steps(Disk(LocalFiles(folder)))), found.beyond) == (1, [])
+
+
+def first_key_of(database: Database) -> VerifierKey:
+    return parse_verifier_key((database.home / "vault.vkey").read_text())
+
+
+def _sealed(database: Database) -> int:
+    size: int = answer(tourniquet(database, "record", "status", "--json"))["sealed"]
+    return size
+
+
 @pytest.mark.usefixtures("people")
 def test_a_lost_key_takes_two_holders_and_a_new_pin(database: Database, tmp_path: Path) -> None:
     take(database, tmp_path, 1)
@@ -379,16 +418,16 @@ def test_a_sealer_that_is_killed_while_the_key_changes_goes_on(
             stderr=subprocess.DEVNULL,
         ) as sealer:
             deadline = time.monotonic() + 10
-            while len(_files(database)) == number and time.monotonic() < deadline:
+            while len(_steps(database)) == number and time.monotonic() < deadline:
                 time.sleep(0.0005 * (number % 4))
             sealer.send_signal(signal.SIGKILL)
         answer(tourniquet(database, *verify))
         answer(tourniquet(database, "record", "seal", "--json"))
-        assert len(_files(database)) == number + 1
+        assert len(_steps(database)) == number + 1
         assert answer(tourniquet(database, *verify))["beyond"] == []
 
 
-def _files(database: Database) -> tuple[object, ...]:
+def _steps(database: Database) -> tuple[object, ...]:
     try:
         return read_steps(Disk(LocalFiles(database.home / "vault")))
     except IntegrityError:

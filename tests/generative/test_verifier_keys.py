@@ -1,4 +1,4 @@
-"""The outsider's checker, where the log's key was changed: the pinned key leads on, no thief does."""
+"""The outsider's checker, where the log's key was changed: pinned keys lead on, no thief does."""
 
 from __future__ import annotations
 
