@@ -121,3 +121,11 @@ def test_accounts_of_the_desk(sqlite_database: Database, tmp_path: Path) -> None
     assert b"12 characters" in short.stderr
     assert answer(tourniquet(sqlite_database, *account, "--remove", *own, "--json"))["removed"]
     assert b"no such account" in tourniquet(sqlite_database, *account, "--remove", *own).stderr
+
+
+def test_the_desks_benchmark_measures(sqlite_database: Database) -> None:
+    found = answer(tourniquet(sqlite_database, "bench", "desk", "--people", "10", "--json"))
+    assert (found["entries"], found["observations"]) == (211, 4000)
+    assert 0 < found["opening_ms_p50"] < found["page_ms_most"]
+    assert found["warm_seconds"] >= 0
+    assert found["machine"]["cores"]

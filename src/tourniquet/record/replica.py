@@ -59,9 +59,9 @@ from tourniquet.record.ring import ChangedKey
 from tourniquet.record.tiles import ENTRIES, tile_path
 from tourniquet.record.tree import TILE_WIDTH, Tree, hash_leaf
 from tourniquet.record.vault import (
+    Broom,
     VaultReader,
     append_bodies,
-    clear_partial,
     drop_unnamed,
     find_last,
     keep_key_line,
@@ -72,6 +72,7 @@ LAST = "last-checkpoint"
 EVIDENCE = "evidence"
 LEAVES_AT_ONCE = 16 * TILE_WIDTH
 BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
+NOTE_SECONDS = 1.0  # how far the note of where we were may be behind, which costs two flushes
 REFRESH_SECONDS = 60  # how old a cosignature may be while nothing is new
 EVIDENCE_LEAVES_MOST = 64 * TILE_WIDTH
 _BUNDLES = "tile/entries/"
@@ -128,6 +129,8 @@ class Replica:
             )
         self._last = find_last(vault, self._log.checkpoint.size)
         self._appends = False  # once what lies behind the last kept body was dropped
+        self._broom = Broom(vault)
+        self._noted_at: datetime | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -183,7 +186,7 @@ class Replica:
         self._keep_keys(theirs, checkpoint)
         # 6. Countersign.
         self._conclude(note, now)
-        clear_partial(self._vault, before.size, checkpoint.size)
+        self._broom.sweep(before.size, checkpoint.size)
         return Pulled(checkpoint, checkpoint.size - before.size, pulled)
 
     def countersigned(self) -> Note:
@@ -297,7 +300,9 @@ class Replica:
             cosign(note.text, self._witness, seconds=int(now.timestamp()))
         )
         self._log.conclude(countersigned)
-        self._own.replace(LAST, str(countersigned).encode())
+        if self._noted_at is None or not 0 <= (now - self._noted_at).total_seconds() < NOTE_SECONDS:
+            self._own.replace(LAST, str(countersigned).encode())
+            self._noted_at = now
 
     def _accuse(
         self,
