@@ -1,7 +1,7 @@
 """tourniquet-verify: check a bundle of proofs with nothing but this file and two pinned keys.
 
-1. Read the keys that you pinned, and the bundle, within limits.
-2. The checkpoint: signed by the log, and cosigned by the witness, each with its pinned key.
+1. Read the keys that you pinned, and the bundle; each key of the log signs the change to the next.
+2. The checkpoint: signed by the log's key of that size, and cosigned by the pinned witness.
 3. The earlier checkpoint, where there is one: signed so too, and the beginning of the other.
 4. Every entry: its leaf is in the tree; what is shown of it is what the leaf commits to.
 5. What is here without a gap, and which entries are under the key of a patient who is shown.
@@ -14,19 +14,22 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import sys
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
+from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-BUNDLE_BYTES_MOST, KEY_BYTES_MOST = 64 * 1024 * 1024, 4096
+BUNDLE_BYTES_MOST = 64 * 1024 * 1024
 LOG, WITNESS = 1, 4  # the algorithm bytes of C2SP signed-note
 LEAF_BYTES, SECONDS_MOST = 117, 253402300799  # the last second of the year 9999
 HEADER_COMMITMENT = b"tourniquet vault header commitment v1\0"
 CONTENT_COMMITMENT = b"tourniquet journal entry v1\0"
+STEP = "tourniquet log key v1"
 
 
 def sha256(*parts):
@@ -68,28 +71,23 @@ def once(pairs):
     return dict(pairs)
 
 
-def read_key(path, kind):
-    """A pinned verifier key: (name, key id, public key)."""
-    with open(path, encoding="utf-8") as file:
-        line = file.read(KEY_BYTES_MOST).strip()
-    name, _, rest = line.partition("+")
-    key_id, _, encoded = rest.partition("+")
+def parse_key(line, kind, where):
+    """A verifier key from its line: (name, key id, public key)."""
+    name, key_id, encoded, *_ = [*line.strip().split("+", 2), "", ""]
     content = decode(encoded)
-    demand(len(content) == 33 and content[0] == kind, f"{path} holds no key of the right kind")
     found = sha256(name.encode(), b"\n", content)[:4]
-    demand(name and found.hex() == key_id, f"{path}: name, id and key do not fit")
+    fits = name and found.hex() == key_id and len(content) == 33 and content[0] == kind
+    demand(fits, f"{where} holds no key of the right kind")
     return name, found, content[1:]
 
 
 def check_note(note, key, kind):
     """A note's text once the pinned key's signature holds; and a cosignature's time, else None."""
-    said, blank, rest = text(note).rpartition("\n\n")
-    demand(blank and rest.endswith("\n"), "a note is not in its form")
-    lines = [line.split(" ") for line in rest[:-1].split("\n")]
-    demand(all(len(one) == 3 and one[0] == "—" for one in lines), "a signature's form")
-    signatures = [(who, decode(value)) for _, who, value in lines]
-    said, (name, key_id, public) = said + "\n", key
-    own = [value[4:] for who, value in signatures if (who, value[:4]) == (name, key_id)]
+    parts = re.fullmatch("(.*\n)\n((?:— [^ \n]+ [^ \n]+\n)+)", text(note), re.DOTALL)
+    demand(parts, "a note is not in its form")
+    said, (name, key_id, public) = parts[1], key
+    rows = re.findall("— ([^ \n]+) ([^ \n]+)\n", parts[2])
+    own = [decode(one)[4:] for who, one in rows if who == name and decode(one)[:4] == key_id]
     demand(len(own) == 1, f"the note is not signed once by {name}")
     seconds, signature, signed = None, own[0], said.encode()
     if kind == WITNESS:
@@ -103,17 +101,28 @@ def check_note(note, key, kind):
     return said, seconds
 
 
-def check_checkpoint(note, log, witness):
+def follow_keys(log, steps):
+    """The log's keys from the pinned one on, each with the size behind which it signs."""
+    keys = [(float("-inf"), log)]
+    for step in steps:
+        lines = check_note(step, keys[-1][1], LOG)[0].split("\n")
+        demand(len(lines) == 7 and lines[:2] == [STEP, log[0]], "a change of the key is none")
+        keys.append((int(lines[2]), parse_key(lines[5], LOG, "a change of the key")))
+        demand(keys[-2][0] < keys[-1][0], "changes of the key are out of order")
+    return keys
+
+
+def check_checkpoint(note, keys, witness):
     """Size and root of a checkpoint, and in words when the witness saw it."""
+    _, size, _ = text(note).split("\n", 2)
+    log = [key for behind, key in keys if behind < int(size)][-1]  # the one in charge of this size
     lines = check_note(note, log, LOG)[0].split("\n")
     demand(len(lines) == 4 and lines[0] == log[0], "the checkpoint is not one of this log")
-    size = int(lines[1])
-    demand(str(size) == lines[1] and 0 <= size < 2**63, "its size is none")
-    seen = ", seen by no witness"
-    if witness:
-        seconds = check_note(note, witness, WITNESS)[1]
-        seen = f", seen by {witness[0]} at {datetime.fromtimestamp(seconds, UTC)}"
-    return size, decode(lines[2], 32), seen
+    demand(str(int(size)) == size and 0 <= int(size) < 2**63, "its size is none")
+    if not witness:
+        return int(size), decode(lines[2], 32), ", seen by no witness"
+    moment = datetime.fromtimestamp(check_note(note, witness, WITNESS)[1], UTC)
+    return int(size), decode(lines[2], 32), f", seen by {witness[0]} at {moment}"
 
 
 def inclusion_root(found, index, size, proof):
@@ -172,29 +181,19 @@ def check_entry(row, size, root):
     return position, line, kind, key_id, subject
 
 
-def tell_whole(found, say):
-    """Say where nothing is missing, and what else is under the key of a patient who is shown."""
-    for _, run in groupby(enumerate(found), key=lambda pair: pair[1][0] - pair[0]):
-        rows = [row for _, row in run]
-        kinds = Counter(row[2] or "of which nothing is shown" for row in rows)
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        say(f"HOLDS: from {rows[0][0]} to {rows[-1][0]} every entry is here: {counts}.")
-    for subject, key_id in sorted({(row[4], row[3]) for row in found if row[4]}):
-        others = [str(row[0]) for row in found if row[3] == key_id and row[4] is None]
-        say(f"Headers here under the key of {subject}, content not: {', '.join(others) or 'none'}.")
-
-
 def verify(bundle, log, witness, say):
     """Check a bundle; raises ValueError at the first thing that does not hold."""
-    members = take(bundle, "form checkpoint before consistency entries reports")
-    form, note, before, proof, entries, reports = members
+    demand(isinstance(bundle, dict), "this is no bundle")
+    rows = take({"keys": [], **bundle}, "form checkpoint before consistency entries reports keys")
+    form, note, before, proof, entries, reports, steps = rows
     demand(form == "tourniquet bundle v1", "this is no bundle of a known form")
-    demand(isinstance(entries, list) and isinstance(reports, list), "entries or reports: no list")
-    size, root, seen = check_checkpoint(note, log, witness)
+    demand(all(isinstance(rows, list) for rows in (entries, reports, steps)), "a list is missing")
+    keys = follow_keys(log, steps)
+    size, root, seen = check_checkpoint(note, keys, witness)
     say(f"HOLDS: {log[0]} had {size} entries{seen}; root {root.hex()}.")
     demand(before is not None or proof == [], "a proof without an earlier checkpoint")
     if before is not None:
-        old, old_root, seen = check_checkpoint(before, log, witness)
+        old, old_root, seen = check_checkpoint(before, keys, witness)
         demand(0 < old <= size, "the earlier checkpoint is empty, or larger than the later one")
         first, whole = consistency_roots(old_root, old, size, hashes(proof))
         demand(first == old_root, "the proof does not have the earlier root")
@@ -205,16 +204,18 @@ def verify(bundle, log, witness, say):
     demand(all(a[0] < b[0] for a, b in pairwise(found)), "entries out of order, or one twice")
     for row in found:
         say(f"HOLDS: {row[1]}")
-    tell_whole(found, say)
+    for _, run in groupby(enumerate(found), key=lambda pair: pair[1][0] - pair[0]):
+        rows = [row for _, row in run]
+        kinds = Counter(row[2] or "of which nothing is shown" for row in rows)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        say(f"HOLDS: from {rows[0][0]} to {rows[-1][0]} every entry is here: {counts}.")
+    for subject, key_id in sorted({(row[4], row[3]) for row in found if row[4]}):
+        others = [str(row[0]) for row in found if row[3] == key_id and row[4] is None]
+        say(f"Headers here under the key of {subject}, content not: {', '.join(others) or 'none'}.")
     for report in reports:
         say("SIGNED by the log, whose word it is:")
-        for line in check_note(report, log, LOG)[0][:-1].split("\n"):
+        for line in check_note(report, keys[-1][1], LOG)[0][:-1].split("\n"):
             say(f"  | {line}")
-
-
-def tell(line):
-    """Print one line: what a bundle says can neither write lines of its own nor move a cursor."""
-    print("".join(one if one.isprintable() else "?" for one in line))
 
 
 def main():
@@ -226,23 +227,22 @@ def main():
     either.add_argument("--no-witness", action="store_true", help="believe the log alone")
     asked = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")
+    said, alone, wrong, status = [], [], "NOT CHECKED", 2
     try:
-        log = read_key(asked.log_key, LOG)
-        witness = read_key(asked.witness_key, WITNESS) if asked.witness_key else None
+        log = parse_key(Path(asked.log_key).read_text("utf-8"), LOG, asked.log_key)
+        line = Path(asked.witness_key).read_text("utf-8") if asked.witness_key else None
+        witness = parse_key(line, WITNESS, asked.witness_key) if line is not None else None
         with open(asked.bundle, "rb") as file:
             content = file.read(BUNDLE_BYTES_MOST + 1)
-    except (OSError, ValueError) as error:
-        tell(f"NOT CHECKED: {error}")
-        sys.exit(2)
-    alone = [] if witness else ["NO WITNESS: who has the log's key could have written it all anew."]
-    said, end, status = [*alone], "Everything in the bundle holds.", 0
-    try:
+        alone = [] if witness else ["NO WITNESS: who has the log's key could have made all of it."]
+        said, wrong, status = [*alone], "DOES NOT HOLD", 1
         demand(len(content) <= BUNDLE_BYTES_MOST, f"more than {BUNDLE_BYTES_MOST} bytes")
         verify(json.loads(content.decode(), object_pairs_hook=once), log, witness, said.append)
-    except (ValueError, RecursionError, MemoryError) as error:
-        end, status = f"DOES NOT HOLD: {error or type(error).__name__}", 1
-    for line in (*said, *alone, end):
-        tell(line)
+        end, status = "Everything in the bundle holds.", 0
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        end = f"{wrong}: {error or type(error).__name__}"
+    for line in (*said, *alone, end):  # what a bundle says can't write a line, or move a cursor
+        print("".join(one if one.isprintable() else "?" for one in line))
     sys.exit(status)
 
 

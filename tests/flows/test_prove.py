@@ -521,7 +521,7 @@ def test_a_bundle_ends_where_the_checker_does(
     with pytest.raises(UserError, match="at most 3 entries"):
         choose(reader, keys.ring, Wanted(headers=frozenset({1, 2, 3, 4})))
     disk = Disk(LocalFiles(vault_folder()))
-    checkpoint, note = read_verified(disk, keys.signer.verifier)
+    checkpoint, note, _ = read_verified(disk, keys.signer.verifier)
     bundle = Bundle(checkpoint, note, three)
     most = len(write_bundle(disk, bundle))
     monkeypatch.setattr(proof, "BYTES_MOST", most)
@@ -548,7 +548,7 @@ def test_a_vault_that_grows_meanwhile_is_proved_as_it_was(sqlite_database: Datab
     seal()
     _, keys = opened()
     disk = GrowingVault(LocalFiles(vault_folder()))
-    checkpoint, note = read_verified(disk, keys.signer.verifier)
+    checkpoint, note, _ = read_verified(disk, keys.signer.verifier)
     assert checkpoint.size == 2
     chosen = choose(VaultReader(disk, 2), keys.ring, Wanted(positions=frozenset({1, 2})))
     bundle = json.loads(write_bundle(disk, Bundle(checkpoint, note, chosen)))

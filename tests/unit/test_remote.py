@@ -24,6 +24,7 @@ from tourniquet.record.notes import Note
 from tourniquet.record.remote import (
     RANGE_BYTES_MOST,
     TRIES,
+    Answer,
     News,
     Piece,
     Remote,
@@ -414,3 +415,39 @@ def test_wrapped_keys_are_read() -> None:
 def test_what_are_no_wrapped_keys(bad: Any) -> None:
     with simulated(bad) as server, pytest.raises(IntegrityError, match="not wrapped keys"):
         RemoteRing(server.remote()).rows(after=2, most=10)
+
+
+def test_the_list_of_keys_is_that_of_the_checkpoint_it_came_with() -> None:
+    """News bring it along; with a checkpoint that comes alone it is asked for."""
+    from tourniquet.record.key_list import KEYS_FILE
+    from tourniquet.record.log import CHECKPOINT
+
+    asked: list[str] = []
+
+    class Server:
+        """Answers, and notes what it was asked for."""
+
+        log_keys = b"a list"
+
+        def call(self, method: str, path: str, **_: object) -> Answer:
+            asked.append(f"{method} {path.partition('?')[0]}")
+            content = b"later"
+            if path.startswith("/vault/news"):
+                content = msgspec.msgpack.encode(News(b"note", log_keys=self.log_keys))
+            return Answer(200, {"content-length": str(len(content))}, content)
+
+    server = Server()
+    vault = RemoteVault(server)  # type: ignore[arg-type] # it is only called
+    for log_keys, size in ((b"a list", 6), (b"", None)):
+        server.log_keys = log_keys
+        assert vault.wait(5)
+        asked.clear()
+        assert vault.read(CHECKPOINT, bytes_most=100) == b"note"
+        assert vault.size(KEYS_FILE) == size
+        if size:
+            assert vault.read(KEYS_FILE, bytes_most=100) == log_keys
+        assert asked == []
+    assert vault.read(CHECKPOINT, bytes_most=100) == b"later"
+    assert vault.size(KEYS_FILE) == 5
+    assert vault.read(KEYS_FILE, bytes_most=100) == b"later"
+    assert asked == ["GET /vault/checkpoint", "HEAD /vault/keys", "GET /vault/keys"]

@@ -1,4 +1,4 @@
-"""`tourniquet record keys`: the root key on paper, brought back from paper, and the drill."""
+"""`tourniquet record keys`: the root key on paper and back, the drill, and a new signing key."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from tourniquet.cli import output
 from tourniquet.kernel.errors import OperatorError, UserError
 
 _RING_OPTION = "--ring"
+PASSWORD_CHARACTERS_MOST = 1024
 
 
 @click.group(name="keys", epilog=output.example("tourniquet record keys check --home ./home"))
 def command() -> None:
-    """Split the root key among three people, bring it back, and hold the drill."""
+    """Split the root key among people, bring it back, hold the drill, change the signing key."""
 
 
 @command.command(
@@ -207,6 +208,79 @@ def fetch_command(*, source: str, target: Path, as_json: bool) -> None:
         output.emit_json({"keys": count, "ring": target})
         return
     output.say(f"{count} wrapped keys in {target}.")
+
+
+@command.command(
+    name="rotate",
+    epilog=output.example(
+        "tourniquet record keys rotate --by adm --second eve --reason 'Yearly change.'",
+        "tourniquet record keys rotate --by adm --second eve --reason 'Disk lost.' --old-key-lost",
+    ),
+)
+@click.option("--by", required=True, metavar="ACCOUNT", help="Who changes it.")
+@click.option(
+    "--second",
+    metavar="ACCOUNT",
+    help="Who does it with them; needed where two accounts may administer.",
+)
+@click.option("--reason", required=True, help="Why; journalled.")
+@click.option(
+    "--old-key-lost",
+    "lost",
+    is_flag=True,
+    help="The former key is gone from file and ring. Takes the words of two holders as well, and "
+    "whoever pinned a key must pin the new one by hand.",
+)
+@output.home_option
+@output.json_option
+def rotate_command(
+    *, by: str, second: str | None, reason: str, lost: bool, home: Path | None, as_json: bool
+) -> None:
+    """Change the key that signs the log; it takes over where the journal says so.
+
+    Each person types their own password, unseen; or they come on standard input, one on each line,
+    before the holders' words. The server need not be stopped, but with --old-key-lost. Whoever
+    pinned a key of this log is led to the new one; a former key signs nothing longer from then on.
+    """
+    output.configure_django(home=home)
+    from tourniquet.flows.change_signing_key import (
+        Person,
+        change_signing_key,
+        replace_lost_signing_key,
+    )
+
+    names = [by, *([second] if second else [])]
+    people = [Person(name, _read_password_of(name)) for name in names]
+    now = datetime.now(UTC)
+    if lost:
+        found = replace_lost_signing_key(people, _read_words(needed=2), reason=reason, now=now)
+    else:
+        found = change_signing_key(people, reason=reason, now=now)
+    if as_json:
+        output.emit_json(
+            {"position": found.position, "former": str(found.former), "new": str(found.new)}
+        )
+        return
+    output.say(f"Noted in the journal at position {found.position}. The new verifier key:")
+    output.say(str(found.new))
+    if lost:
+        output.say("No pinned key leads to it: bring it to whoever pinned one, by a person.")
+    else:
+        output.say("It signs once that entry is sealed; the keys that were pinned lead to it.")
+
+
+def _read_password_of(name: str) -> str:
+    """A password, typed unseen at a terminal, else the next line of standard input."""
+    if sys.stdin.isatty():
+        typed = click.prompt(f"Password of {name}", hide_input=True, err=True)
+        assert isinstance(typed, str)
+        return typed
+    line = sys.stdin.readline(PASSWORD_CHARACTERS_MOST).rstrip("\r\n")
+    if not line:
+        raise UserError(
+            f"No password of {name} came on standard input.", remedy="Give one on each line."
+        )
+    return line
 
 
 def _ring_of_home(home: Path | None) -> Path:

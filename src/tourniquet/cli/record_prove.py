@@ -17,7 +17,8 @@ from tourniquet.cli.record_verify import read_earlier
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 
 if TYPE_CHECKING:
-    from tourniquet.record.notes import Note, VerifierKey
+    from tourniquet.record.key_list import KeyList
+    from tourniquet.record.notes import Note
     from tourniquet.record.proof import Shown, Wanted
     from tourniquet.record.ring import KeyRing
 
@@ -112,22 +113,22 @@ def command(
     place = open_vault(vault or str(vault_folder()), key_file, where="--vault")
     key, disk = place.key, place.vault
     opened = open_keys(keys or keys_folder())
-    checkpoint, note = read_verified(disk, key)
+    checkpoint, note, keys_known = read_verified(disk, key)
     reader = VaultReader(disk, checkpoint.size)
-    earlier = read_earlier(before, key) if before else None
+    earlier = read_earlier(before, keys_known) if before else None
     wanted = _wanted(opened.ring, reader.size, positions, headers, patient, reads=reads)
     with steps_to("Looking", reader.size) as moved:
         chosen = choose(reader, opened.ring, wanted, progress=moved)
-    reports = [_read_report(file, key) for file in report_files]
+    reports = [_read_report(file, keys_known) for file in report_files]
     if compare:
         from tourniquet.record.comparison import compare_database
 
         with steps_to("Comparing", checkpoint.size) as moved:
             comparison = compare_database(reader, opened.ring, progress=moved)
         text = comparison.text(checkpoint, earlier[0] if earlier else None, datetime.now(UTC))
-        reports.append(_signed(text, opened.signer))
+        reports.append(_signed(text, opened.get_signer(keys_known.newest)))
     shown = [replace(one, content=one.content and not headers_only) for one in chosen]
-    text = write_bundle(disk, Bundle(checkpoint, note, shown, earlier, reports))
+    text = write_bundle(disk, Bundle(checkpoint, note, shown, earlier, reports, keys_known.onward))
     if is_about_somebody:  # even where only headers are shown: whoever gets them knows whose
         open_home()
         whose = [one.entry.content.subject or "" for one in chosen if one.entry.content]
@@ -137,14 +138,14 @@ def command(
     _tell(out, shown, reports, checkpoint.size, as_json=as_json)
 
 
-def _read_report(file: Path, key: VerifierKey) -> Note:
-    """A report that the log's key signed. Raises: OperatorError, IntegrityError."""
-    from tourniquet.record.notes import NOTE_BYTES_MOST, check, read_note
+def _read_report(file: Path, keys: KeyList) -> Note:
+    """A report that the log's newest key signed. Raises: OperatorError, IntegrityError."""
+    from tourniquet.record.notes import NOTE_BYTES_MOST, read_note
 
     try:
         with file.open("rb") as content:
             note = read_note(content.read(NOTE_BYTES_MOST + 1))
-        check(note, key)
+        keys.check(note)
     except OSError as error:
         raise OperatorError(
             "The report can't be read.", where=str(file), remedy="Name its file."

@@ -66,6 +66,12 @@ RETRY_SECONDS = 5.0
     help="File with the log's verifier key, to pin it when a replica is begun.",
 )
 @click.option(
+    "--pin-again",
+    is_flag=True,
+    help="With --key: pin this key too. Only after a change without the former key, and only one "
+    "that a person brought.",
+)
+@click.option(
     "--token-file",
     type=output.path_argument_type(),
     help="With a URL: file with the bearer token. Default: token in --to or --own.",
@@ -102,6 +108,7 @@ def command(
     target: str,
     own: Path | None,
     key_file: Path | None,
+    pin_again: bool,
     token_file: Path | None,
     ca: Path | None,
     from_keys: Path | None,
@@ -125,7 +132,7 @@ def command(
     place.demand_apart(folder)
     pinned = read_key(key_file, folder / "vault") if key_file else None
     keys_folder = Path(keys_to).expanduser() if keys_to and not is_store(keys_to) else None
-    with open_replica_home(folder, keys_folder, pinned) as home:
+    with open_replica_home(folder, keys_folder, pinned, again=pin_again) as home:
         place.open(token_file or folder / "token")
         loop = _Puller(_in_store(home, target, keys_to) if stored else home, place)
         if follow:

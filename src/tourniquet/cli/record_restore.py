@@ -100,6 +100,7 @@ def command(
     keys = _keys_folder(vault, keys)
     output.configure_django(home=folder or keys.parent, database_url=url)
     from tourniquet.cli.vault_place import open_vault
+    from tourniquet.record.key_list import read_key_list
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last
     from tourniquet.record.restoring import mark_restored
@@ -121,7 +122,7 @@ def command(
     if folder is not None and at is None:
         _complete(opened_vault, keys, folder)
     # 4. Report.
-    note = report.signed(opened.signer)
+    note = report.signed(opened.get_signer(read_key_list(disk, key).newest))
     place = report_file or (folder or Path.cwd()) / REPORT_FILE
     with output.replacing(place) as file:
         file.write(str(note))

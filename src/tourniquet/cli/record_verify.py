@@ -12,6 +12,7 @@ from tourniquet.cli import output
 from tourniquet.kernel.errors import IntegrityError, OperatorError
 
 if TYPE_CHECKING:
+    from tourniquet.record.key_list import KeyList
     from tourniquet.record.notes import Checkpoint, Note, VerifierKey
     from tourniquet.record.verification import Verified
 
@@ -59,13 +60,14 @@ def command(
     """
     from tourniquet.cli.vault_place import open_vault
     from tourniquet.kernel import settings
+    from tourniquet.record.key_list import read_key_list
     from tourniquet.record.log import read_last
     from tourniquet.record.verification import verify_vault
 
     begun = time.monotonic()
     place = open_vault(vault or str((home or settings.home()) / "vault"), key_file, where="--vault")
     key, disk = place.key, place.vault
-    earlier = read_earlier(since, key)[0] if since else None
+    earlier = read_earlier(since, read_key_list(disk, key))[0] if since else None
     with output.progress("Verifying", read_last(disk, key).size) as steps:
         at = 0
 
@@ -94,14 +96,14 @@ def read_key(file: Path | None, vault: Path) -> VerifierKey:
     return parse_verifier_key(line)
 
 
-def read_earlier(file: Path, key: VerifierKey) -> tuple[Checkpoint, Note]:
-    """An earlier checkpoint. Raises: IntegrityError when the key did not sign it."""
-    from tourniquet.record.notes import NOTE_BYTES_MOST, read_checkpoint, read_note
+def read_earlier(file: Path, keys: KeyList) -> tuple[Checkpoint, Note]:
+    """An earlier checkpoint. Raises: IntegrityError when the key in charge did not sign it."""
+    from tourniquet.record.notes import NOTE_BYTES_MOST, read_note
 
     try:
         with file.open("rb") as content:
             note = read_note(content.read(NOTE_BYTES_MOST + 1))
-        return read_checkpoint(note, key), note
+        return keys.read_checkpoint(note), note
     except OSError as error:
         raise OperatorError(
             "The earlier checkpoint can't be read.", where=str(file), remedy="Name its file."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tourniquet.directory.models import Account, Organisation, Token
+from tourniquet.directory.models import Account, Organisation, SignIn, Token
 from tourniquet.directory.roles import Role, Viewer
 from tourniquet.kernel.errors import NotFound
 
@@ -63,6 +63,14 @@ def find_viewer_by_token(token: str) -> Viewer | None:
     digest = hashlib.sha256(token.encode()).hexdigest()
     found = Token.objects.filter(digest=digest, revoked_at__isnull=True).first()
     return find_viewer(found.account) if found else None
+
+
+def find_by_password(account: str, password: str) -> Viewer | None:
+    """The viewer that an active account is, once its password was compared, or None."""
+    found = SignIn.objects.filter(pk=account).first()
+    if found is None or not found.check_password(password):
+        return None
+    return find_viewer(account)
 
 
 def list_accounts(*, limit: int = MOST) -> list[Account]:

@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("notices/receipts", receipts.receipts),
     path("vault/checkpoint", vault_files.checkpoint),
     path("vault/vault.vkey", vault_files.verifier_key),
+    path("vault/keys", vault_files.key_list),
     path("vault/tile/<path:name>", vault_files.tile),
     path("vault/body/<str:segment>", vault_files.body),
     path("vault/news", vault_files.news),

@@ -35,6 +35,7 @@ from tourniquet.kernel.errors import (
     UserError,
 )
 from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.key_list import KEYS_FILE, LIST_BYTES_MOST
 from tourniquet.record.keys import RING_FILE
 from tourniquet.record.leaves import segment_path
 from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
@@ -117,7 +118,8 @@ def news(http_request: HttpRequest) -> HttpResponse:
         return nothing_here()
     content = _vault().read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
     keys = _find_keys(_number(http_request, "keys") or 0)
-    found = News(checkpoint=content, keys=keys, refused=refused)
+    log_keys = _find_key_list() or b""  # behind the checkpoint, as everybody reads them
+    found = News(checkpoint=content, keys=keys, refused=refused, log_keys=log_keys)
     if after < sealed.size <= after + NEWS_ENTRIES_MOST:
         found = _with_entries(found, after, sealed.size)
     return HttpResponse(msgspec.msgpack.encode(found), content_type="application/vnd.msgpack")
@@ -165,6 +167,22 @@ def verifier_key(http_request: HttpRequest) -> HttpResponse:
     if key is None:
         return nothing_here()
     return HttpResponse(f"{key}\n", content_type="text/plain; charset=utf-8")
+
+
+@_copying("GET", "HEAD")
+def key_list(http_request: HttpRequest) -> HttpResponse:
+    """The list of the log's keys; none where the key was never changed."""
+    content = _find_key_list()
+    if content is None:
+        return nothing_here()
+    return HttpResponse(content, content_type="text/plain; charset=utf-8")
+
+
+def _find_key_list() -> bytes | None:
+    disk = _vault()
+    if disk.size(KEYS_FILE) is None:
+        return None
+    return disk.read(KEYS_FILE, bytes_most=LIST_BYTES_MOST)
 
 
 @_copying("GET", "HEAD")

@@ -13,6 +13,7 @@ from tourniquet.record.entries import (
     MessageApplied,
     MessageReceived,
     MessageReviewed,
+    SigningKeyChanged,
 )
 from tourniquet.record.models import Alarm, Message
 from tourniquet.record.registry import Entry, applies
@@ -122,6 +123,11 @@ def alarm_cleared(entries: Sequence[Entry[AlarmCleared]]) -> None:
 @applies(KeysShared)
 def keys_shared(entries: Sequence[Entry[KeysShared]]) -> None:
     """No table: it is asked of the journal itself."""
+
+
+@applies(SigningKeyChanged)
+def signing_key_changed(entries: Sequence[Entry[SigningKeyChanged]]) -> None:
+    """No table: the sealer carries it out, and the vault's list of keys says that it did."""
 
 
 row_at_entry(Message, MessageReceived, MessageApplied)

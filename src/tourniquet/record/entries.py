@@ -81,6 +81,20 @@ class ShareHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     holder: str
 
 
+@kind("signing_key.changed", patient=False)
+class SigningKeyChanged(Body, frozen=True):
+    """Another key signs the log from this entry on; `former` and `new` are verifier keys.
+
+    With `lost` the former key could not sign the change: who pinned it pins the new one by hand.
+    """
+
+    former: str
+    new: str
+    reason: str
+    second: str = ""
+    lost: bool = False
+
+
 @kind("keys.shared", patient=False)
 class KeysShared(Body, frozen=True):
     """The root key was split on paper. The words are written down nowhere else."""

@@ -1,6 +1,7 @@
 """A vault followed as it grows: what its signed checkpoints cover, each new part hashed once.
 
-1. Read the checkpoint; what is not signed by the pinned key is not looked at.
+1. Read the checkpoint; what is not signed by the pinned key, or by one in charge to which it leads
+   in the list of keys, is not looked at.
 2. Hash the leaves that came since into the tree, and compare the root.
 3. Keep a digest of each whole bundle of leaves, so that one that is read later is known again.
 
@@ -20,8 +21,15 @@ from functools import lru_cache
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.disk import Reader
+from tourniquet.record.key_list import KeyList, bad_step
 from tourniquet.record.leaves import Leaf, parse_leaf, segment_path
-from tourniquet.record.log import BUNDLE_BYTES_MOST, CHECKPOINT, read_entries, read_last
+from tourniquet.record.log import (
+    BUNDLE_BYTES_MOST,
+    CHECKPOINT,
+    read_entries,
+    read_last,
+    read_signed,
+)
 from tourniquet.record.notes import Checkpoint, VerifierKey
 from tourniquet.record.tiles import (
     ENTRIES,
@@ -86,11 +94,11 @@ class Follower:
         """
         for left in reversed(range(LOOKS_MOST)):
             # 1. The checkpoint.
-            checkpoint = read_last(self._disk, self._key)
+            checkpoint, _, keys = read_signed(self._disk, self._key)
             if checkpoint == self.checkpoint:
                 return False
             try:
-                self._extend(checkpoint)
+                self._extend(checkpoint, keys)
             except IntegrityError:
                 if not left or read_last(self._disk, self._key) == checkpoint:
                     raise
@@ -98,7 +106,7 @@ class Follower:
                 return True
         return False
 
-    def _extend(self, checkpoint: Checkpoint) -> None:
+    def _extend(self, checkpoint: Checkpoint, keys: KeyList) -> None:
         seen = self._seen
         if checkpoint.size <= seen.checkpoint.size:
             raise IntegrityError(
@@ -117,7 +125,9 @@ class Follower:
                 raise IntegrityError(
                     "Leaves that were verified are others now.", where=tile_path(ENTRIES, number)
                 )
-            frontier, _ = frontier.grow([hash_leaf(one) for one in entries[known:]])
+            hashes = [hash_leaf(one) for one in entries[known:]]
+            _demand_roots(frontier, hashes, keys)
+            frontier, _ = frontier.grow(hashes)
             # 3. Digests.
             if width == TILE_WIDTH:
                 digests.append(_digest(entries))
@@ -196,6 +206,14 @@ class Follower:
                 remedy="Compare the vault with another copy; keep this one as evidence.",
             )
         return bundle
+
+
+def _demand_roots(frontier: Frontier, hashes: Sequence[bytes], keys: KeyList) -> None:
+    """Demand that the changes of the key among these leaves tell the roots that the tree had."""
+    for number, step in enumerate(keys.steps, 1):
+        more = step.size - frontier.size
+        if 0 < more <= len(hashes) and frontier.grow(hashes[:more])[0].root() != step.root:
+            raise bad_step(number, f"has another root than the tree of {step.size} entries")
 
 
 def _digest(entries: Sequence[bytes]) -> bytes:

@@ -1,6 +1,8 @@
 """The folder of keys beside the vault: what signs it, and what opens it.
 
 Invariants:
+- The ring holds every key that has signed the log; `log.key` is the one that signs now, or is put
+  right when the vault is opened. Which key is in charge, the vault's list of keys alone says.
 - Keys are made once, in an empty folder; nothing here makes a second set beside a vault that is
   there. The ring is made last, so an interrupted beginning is gone on with.
 - One process at a time holds the folder to write: the lock is taken before anything is read.
@@ -47,6 +49,23 @@ class Keys:
     root: bytes = field(repr=False)
     signer: Signer
     ring: KeyRing
+
+    def find_signer(self, key: VerifierKey) -> Signer | None:
+        """The log's key, new or former, that others know as this one; None where it is not here."""
+        seeds = () if self.signer.verifier == key else self.ring.log_seeds()
+        found = [self.signer, *(signer_of(seed, key.name) for seed in seeds)]
+        return next((one for one in found if one.verifier == key), None)
+
+    def get_signer(self, key: VerifierKey) -> Signer:
+        """The same. Raises: OperatorError when it is not here."""
+        found = self.find_signer(key)
+        if found is None:
+            raise OperatorError(
+                f"The log's key {key.key_id.hex()} is neither in its file nor in the ring.",
+                where=LOG_FILE,
+                remedy="Bring the folder of keys that belongs to this vault.",
+            )
+        return found
 
 
 def have_keys(folder: Path) -> bool:
@@ -129,12 +148,24 @@ def _is_other(file: Path, content: bytes) -> bool:
 
 
 def _signer_of(ring: KeyRing, log_key: VerifierKey) -> Signer:
-    """The log's signing key, from the ring. Raises: OperatorError when it is another log's."""
-    private = Ed25519PrivateKey.from_private_bytes(ring.log_seed)
-    signer = Signer(log_key.name, log_key.kind, private)
-    if signer.verifier != log_key:
+    """The log's newest signing key, from the ring; any of its keys says that it is that log's.
+
+    Raises: OperatorError when it is another log's.
+    """
+    signers = [signer_of(seed, log_key.name) for seed in ring.log_seeds()]
+    if log_key not in [one.verifier for one in signers]:
         raise OperatorError("The ring is that of another log.", where=RING_FILE)
-    return signer
+    return signers[-1]
+
+
+def signer_of(seed: bytes, name: str) -> Signer:
+    """The key that signs a log of this name, from its seed."""
+    return Signer(name, LOG_KEY, Ed25519PrivateKey.from_private_bytes(seed))
+
+
+def keep_signer(folder: Path, signer: Signer) -> None:
+    """Put the key that signs now in its file. The former one stays in the ring."""
+    Disk(LocalFiles(folder)).replace(LOG_FILE, f"{private_line(signer)}\n".encode())
 
 
 def exercise_of(log_name: str) -> str:

@@ -10,24 +10,34 @@ Invariants:
   the same entries again, in the same order; others are refused.
 - A log is begun once, by `begin`. One whose checkpoint is gone is not begun anew by accident.
 - `verify` trusts nothing but the pinned key: it hashes every entry again.
+- A change of the key is in the list beside the checkpoint before the new key signs, and the former
+  never signs a longer tree alone: whoever goes on after a crash signs what was to be signed.
 
 Source: C2SP tlog-tiles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record.disk import Disk, Keeper, Reader
+from tourniquet.record.key_list import (
+    KEYS_FILE,
+    KeyList,
+    KeyStep,
+    make_step,
+    read_key_list,
+    write_steps,
+)
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
     Checkpoint,
     Note,
     Signer,
     VerifierKey,
-    read_checkpoint,
     read_note,
     sign,
 )
@@ -43,6 +53,7 @@ from tourniquet.record.tree import (
     TILE_BITS,
     TILE_WIDTH,
     Frontier,
+    Tree,
     hash_leaf,
     hash_perfect,
     read_frontier,
@@ -70,13 +81,13 @@ class LogFiles:
         Raises: IntegrityError when its end is not as its checkpoint says.
         """
         self._disk = disk
-        self._key = key
+        self.keys = read_key_list(disk, key)
         if may_be_new and disk.size(CHECKPOINT) is None:
             self.checkpoint = Checkpoint(key.name, 0, Frontier().root())
         else:
             if disk.size(CHECKPOINT) is not None:
                 disk.keep(CHECKPOINT)  # one that is not yet sure to stay is not built on
-            self.checkpoint = read_last(disk, key)
+            self.checkpoint = _read_last(disk, self.keys)
         self._end = _read_end(disk, self.checkpoint)
 
     @property
@@ -104,14 +115,19 @@ class LogFiles:
         files |= {tile_path(tile.level, tile.number, tile.width): tile.hashes for tile in tiles}
         self._disk.create(files)
         self._end = _End(frontier, tuple(row[len(row) - frontier.size % TILE_WIDTH :]))
-        return Checkpoint(self._key.name, frontier.size, frontier.root())
+        return Checkpoint(self.keys.pinned.name, frontier.size, frontier.root())
+
+    def keep_keys(self, keys: KeyList) -> None:
+        """Put a longer list of keys in place; it is durable before the new key signs."""
+        self._disk.replace(KEYS_FILE, write_steps(keys.steps))
+        self.keys = keys
 
     def conclude(self, note: Note) -> None:
         """Put a checkpoint in place of the last. Step 3.
 
         Raises: IntegrityError when it is not signed, or not of what was written.
         """
-        checkpoint = read_checkpoint(note, self._key)
+        checkpoint = self.keys.read_checkpoint(note)
         written = self._end.frontier
         if (checkpoint.size, checkpoint.root) != (written.size, written.root()):
             raise IntegrityError("The checkpoint is not that of what was written.")
@@ -122,10 +138,20 @@ class LogFiles:
 class Log(LogFiles):
     """The one writer of a log that has its key."""
 
-    def __init__(self, disk: Disk, signer: Signer) -> None:
-        """Go on with a log. Raises: IntegrityError when its end is not as its checkpoint says."""
+    def __init__(self, disk: Disk, signer: Signer, former: Signer | None = None) -> None:
+        """Go on with a log; `former` is the key before, where there was one.
+
+        Raises: IntegrityError when its end is not as its checkpoint says; OperatorError when the
+        key was changed, and this is not the new one.
+        """
         super().__init__(disk, signer.verifier)
-        self._signer = signer
+        if self.keys.newest != signer.verifier:
+            raise OperatorError(
+                "The log's key was changed; this one signs no more.",
+                where=KEYS_FILE,
+                remedy="Go on with the newest key of the list. Nothing was signed.",
+            )
+        self._signer, self._former = signer, former
 
     @classmethod
     def begin(cls, disk: Disk, signer: Signer) -> Log:
@@ -136,7 +162,7 @@ class Log(LogFiles):
                 remedy="Choose an empty folder, or go on with the log that is there.",
             )
         empty = Checkpoint(signer.name, 0, Frontier().root())
-        disk.replace(CHECKPOINT, str(_sign(empty, signer)).encode())
+        disk.replace(CHECKPOINT, str(_signed(empty, signer)).encode())
         return cls(disk, signer)
 
     def publish(self, entries: Sequence[bytes]) -> Note:
@@ -145,9 +171,36 @@ class Log(LogFiles):
         Raises: IntegrityError; nothing is published then. StorageUnavailable; then the checkpoint
         may be in place or not: open the log again to see.
         """
-        note = _sign(self.write(entries), self._signer)
+        before = self.checkpoint.size
+        note = self._sign(self.write(entries), before)
         self.conclude(note)
         return note
+
+    def change_key(self, new: Signer, former: Signer | None) -> KeyStep:
+        """From here on another key signs; the list says so before it does.
+
+        `former` is the key that signed so far. Raises: StorageUnavailable; open the log again then.
+        """
+        step = make_step(self.checkpoint, self.keys.newest, new, former)
+        self.keep_keys(KeyList.follow(new.verifier, (*self.keys.steps, step)))
+        self._signer, self._former = new, former
+        return step
+
+    def _sign(self, checkpoint: Checkpoint, before: int) -> Note:
+        """Sign; the first checkpoint behind a change is signed by the former key too.
+
+        Raises: OperatorError when that key is not at hand.
+        """
+        last = self.keys.steps[-1] if self.keys.steps else None
+        if last is None or last.size != before or not last.is_handed_over:
+            return _signed(checkpoint, self._signer)
+        if self._former is None or self._former.verifier != last.former:
+            raise OperatorError(
+                "The first checkpoint behind a change of the key needs the former key too.",
+                where=KEYS_FILE,
+                remedy="Bring the key ring back from its copy: the former key is in it.",
+            )
+        return _signed(checkpoint, self._former, self._signer)
 
 
 def _demand_same(disk: Reader, number: int, part: Sequence[bytes], published: int) -> None:
@@ -165,17 +218,42 @@ def _demand_same(disk: Reader, number: int, part: Sequence[bytes], published: in
             )
 
 
-def _sign(checkpoint: Checkpoint, signer: Signer) -> Note:
+def _signed(checkpoint: Checkpoint, *signers: Signer) -> Note:
     text = checkpoint.text()
-    return Note(text, (sign(text, signer),))
+    return Note(text, tuple(sign(text, one) for one in signers))
 
 
 def read_last(disk: Reader, key: VerifierKey) -> Checkpoint:
-    """The checkpoint of a log. Raises: IntegrityError when there is none that the key signed."""
+    """The checkpoint of a log, signed by the key in charge, to which the pinned one leads.
+
+    Raises: IntegrityError when there is none, or OperatorError, as `KeyList.follow`.
+    """
+    return read_signed(disk, key)[0]
+
+
+def read_signed(disk: Reader, key: VerifierKey) -> tuple[Checkpoint, Note, KeyList]:
+    """The checkpoint of a log, its note, and the keys that lie beside it. Raises: see above."""
+    with _at_checkpoint():
+        note = read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
+        keys = read_key_list(disk, key)  # behind the note: a step is written before it is used
+        return keys.read_checkpoint(note), note, keys
+
+
+def _read_last(disk: Reader, keys: KeyList) -> Checkpoint:
+    """The same, for the one writer, who has read the list."""
+    with _at_checkpoint():
+        return keys.read_checkpoint(read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)))
+
+
+@contextmanager
+def _at_checkpoint() -> Iterator[None]:
+    """Say that it was in the checkpoint's file, where nothing better is known."""
     try:
-        return read_checkpoint(read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)), key)
+        yield
     except IntegrityError as error:
-        raise IntegrityError(error.what, where=error.where or CHECKPOINT) from error
+        if error.where:
+            raise
+        raise IntegrityError(error.what, where=CHECKPOINT) from error
 
 
 def read_tile(disk: Reader, level: int, number: int, width: int) -> bytes:
@@ -237,7 +315,7 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
 
     Raises: IntegrityError that names the first bad file, or where none is the checkpoint.
     """
-    checkpoint = read_last(disk, key)
+    checkpoint, _, keys = read_signed(disk, key)
     frontier = Frontier()
     while frontier.size < checkpoint.size:
         number = frontier.size // TILE_WIDTH
@@ -257,6 +335,7 @@ def verify(disk: Reader, key: VerifierKey) -> Checkpoint:
             f"The first {checkpoint.size} entries do not have the root of the checkpoint.",
             where=CHECKPOINT,
         )
+    keys.demand_roots(Tree(checkpoint.size, lambda *tile: read_tile(disk, *tile)))
     return checkpoint
 
 

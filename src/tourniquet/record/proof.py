@@ -26,15 +26,9 @@ from functools import lru_cache
 from tourniquet.kernel.errors import IntegrityError, UserError
 from tourniquet.record.bodies import open_header
 from tourniquet.record.disk import Reader
-from tourniquet.record.log import CHECKPOINT, read_tile
-from tourniquet.record.notes import (
-    NOTE_BYTES_MOST,
-    Checkpoint,
-    Note,
-    VerifierKey,
-    read_checkpoint,
-    read_note,
-)
+from tourniquet.record.key_list import KeyList, KeyStep
+from tourniquet.record.log import read_signed, read_tile
+from tourniquet.record.notes import Checkpoint, Note, VerifierKey
 from tourniquet.record.opening import OpenedEntry, open_entry
 from tourniquet.record.ring import KeyRing
 from tourniquet.record.tree import Tree
@@ -66,6 +60,7 @@ class Bundle:
     entries: Sequence[Shown]
     before: tuple[Checkpoint, Note] | None = None
     reports: Sequence[Note] = field(default_factory=tuple)
+    steps: Sequence[KeyStep] = field(default_factory=tuple)  # changes of the key
 
 
 @dataclass(frozen=True)
@@ -137,16 +132,15 @@ def write_bundle(disk: Reader, bundle: Bundle) -> str:
     return text
 
 
-def read_verified(disk: Reader, key: VerifierKey) -> tuple[Checkpoint, Note]:
-    """The checkpoint that a bundle is about, and its note, once the vault was verified.
+def read_verified(disk: Reader, key: VerifierKey) -> tuple[Checkpoint, Note, KeyList]:
+    """The checkpoint that a bundle is about, its note, the keys, once the vault was verified.
 
     The vault may grow meanwhile; what is proved is proved of this note, so it is read but once.
     Raises: IntegrityError when anything in the vault does not hold.
     """
-    note = read_note(disk.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
-    checkpoint = read_checkpoint(note, key)
+    checkpoint, note, keys = read_signed(disk, key)
     verify_vault(disk, key, since=checkpoint)
-    return checkpoint, note
+    return checkpoint, note, keys
 
 
 def make_bundle(disk: Reader, bundle: Bundle) -> Json:
@@ -157,6 +151,7 @@ def make_bundle(disk: Reader, bundle: Bundle) -> Json:
     _demand_room(len(bundle.entries), 0)
     read = lru_cache(maxsize=TILES_HELD)(lambda *tile: read_tile(disk, *tile))
     tree = Tree(bundle.checkpoint.size, read)
+    steps = [one for one in bundle.steps if one.size < bundle.checkpoint.size]
     found: Json = {
         "form": FORM,
         "checkpoint": str(bundle.note),
@@ -165,6 +160,8 @@ def make_bundle(disk: Reader, bundle: Bundle) -> Json:
         "entries": [_entry(tree, one) for one in bundle.entries],
         "reports": [str(note) for note in bundle.reports],
     }
+    if steps:
+        found["keys"] = [str(one.note) for one in steps]
     if bundle.before is not None:
         old, note = bundle.before
         if old.origin != bundle.checkpoint.origin or tree.root(old.size) != old.root:

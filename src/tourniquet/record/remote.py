@@ -24,6 +24,7 @@ import msgspec
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record.bodies import KEY_ID_BYTES
+from tourniquet.record.key_list import KEYS_FILE, LIST_BYTES_MOST
 from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import Note
 from tourniquet.record.ring import WrappedKey
@@ -230,6 +231,7 @@ class News(msgspec.Struct, frozen=True):
     files: dict[str, bytes] = {}
     pieces: list[Piece] = []
     refused: str = ""
+    log_keys: bytes = b""  # the list of the log's keys, whole; empty where there is none
 
 
 class RemoteVault:
@@ -244,6 +246,7 @@ class RemoteVault:
         self._news = News(b"")
         self._keys_after = 0  # what the news were asked for
         self._last_key = 0  # the number behind which somebody asked last
+        self._list: bytes | None = None  # the list of keys that came with the checkpoint, if it did
         self.takes_notes = True  # while it waits; until it says that it knows no such address
         self.refusal = ""  # why it did not take the last one
 
@@ -251,8 +254,13 @@ class RemoteVault:
         """See `Reader`."""
         if path == CHECKPOINT and 0 < len(self._news.checkpoint) <= bytes_most:
             newest = self._news.checkpoint
+            self._list = self._news.log_keys if self.takes_notes else None
             self._news = msgspec.structs.replace(self._news, checkpoint=b"")  # once
             return newest
+        if path == CHECKPOINT:
+            self._list = None  # that of earlier news may lack what this one needs
+        if path == KEYS_FILE and self._list and len(self._list) <= bytes_most:
+            return self._list
         if 0 < len(found := self._news.files.get(path, b"")) <= bytes_most:
             return found
         answer = self._remote.call("GET", f"/vault/{path}", bytes_most=bytes_most)
@@ -273,6 +281,8 @@ class RemoteVault:
 
     def size(self, path: str) -> int | None:
         """See `Reader`."""
+        if path == KEYS_FILE and self._list is not None:
+            return len(self._list) or None
         answer = self._remote.call("HEAD", f"/vault/{path}", bytes_most=ANSWER_BYTES_MOST)
         length = answer.headers.get("content-length", "")
         if answer.status != 200:
@@ -310,7 +320,7 @@ class RemoteVault:
         answer = self._remote.call(
             "POST",
             f"/vault/news?after={size}&keys={self._keys_after}&wait={seconds}",
-            bytes_most=NEWS_BYTES_MOST + PAGE_BYTES_MOST,
+            bytes_most=NEWS_BYTES_MOST + PAGE_BYTES_MOST + LIST_BYTES_MOST,
             headers={"Content-Type": "text/plain; charset=utf-8"},
             body=str(note).encode() if note else b"",
             seconds=CALL_SECONDS + seconds,

@@ -1,21 +1,27 @@
 """A replica: another's vault pulled, checked byte by byte, kept, and countersigned.
 
 One pull, against what a forger, a thief or a bad disk could have done in between:
-1. Read the source's checkpoint: signed by the pinned key, or nothing further is read.
+1. Read the source's checkpoint: signed by the pinned key, or by one that it leads to in the list of
+   keys, and in charge of that size; or nothing further is read. A list that does not go on from
+   ours, or a checkpoint by a key that was changed, is kept as evidence.
 2. Refuse a clock that went back, a history that is shorter, or another one of the same length.
 3. Copy the wrapped keys, so that no entry is kept whose key is not.
 4. Read the new leaves, only to hash them: grown from our own tree they must have the signed root.
    Otherwise the history was rewritten: the evidence is kept, and nothing more is pulled.
 5. Read leaves and bodies again, a part at a time: the same leaves, each body with the hash of its
-   leaf, right behind the one before. Append, flush, write leaves and tiles.
+   leaf, right behind the one before. Append, flush, write leaves and tiles. Changes of the key
+   that are new must tell the roots that our tree had.
 6. Stamp our own time, countersign, put the checkpoint in place.
 
 Invariants:
 - It holds no key that opens anything, and asks the source for none but wrapped ones.
 - What was kept is never changed, however the source behaves; there is no call here that shortens.
 - Once a rewritten history was seen, nothing is pulled until a person has moved the evidence away.
-- After an error the replica is opened anew: what lies beyond the checkpoint is dropped, and pulled
-  again. After a failed write nothing more is written (record.disk).
+- After an error the replica is opened anew and goes on: a part that lies beyond the checkpoint with
+  its leaves in place is compared with the signed root and body by body, as one that is fetched is,
+  and not fetched again. What else lies there is dropped. Leaves are put in place once their bodies
+  were flushed, so that what a failed flush left behind is not taken for kept.
+- After a failed write nothing more is written (record.disk).
 """
 
 from __future__ import annotations
@@ -24,33 +30,41 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeAlias
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.record.disk import Keeper, Reader
+from tourniquet.record.key_list import (
+    KeyList,
+    KeyStep,
+    WrongKey,
+    newest_of,
+    read_key_list,
+    read_steps,
+    write_steps,
+)
 from tourniquet.record.leaves import Leaf, Place, follows, parse_leaf, segment_path
-from tourniquet.record.log import CHECKPOINT, LogFiles
+from tourniquet.record.log import CHECKPOINT, LogFiles, read_tile
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
     Checkpoint,
     Note,
-    Signature,
     Signer,
     VerifierKey,
     check,
     cosign,
-    read_checkpoint,
     read_note,
 )
 from tourniquet.record.ring import ChangedKey
-from tourniquet.record.tree import TILE_WIDTH, hash_leaf
+from tourniquet.record.tiles import ENTRIES, tile_path
+from tourniquet.record.tree import TILE_WIDTH, Tree, hash_leaf
 from tourniquet.record.vault import (
-    KEY_FILE,
     Broom,
     VaultReader,
     append_bodies,
     drop_unnamed,
     find_last,
+    keep_key_line,
     write_pending,
 )
 
@@ -61,6 +75,8 @@ BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
 NOTE_SECONDS = 1.0  # how far the note of where we were may be behind, which costs two flushes
 REFRESH_SECONDS = 60
 EVIDENCE_LEAVES_MOST = 64 * TILE_WIDTH
+_BUNDLES = "tile/entries/"
+Pinned: TypeAlias = VerifierKey | Sequence[VerifierKey]
 
 
 class Keys(Protocol):
@@ -90,28 +106,31 @@ class Replica:
         self,
         vault: Keeper,
         own: Keeper,
-        log_key: VerifierKey,
+        log_key: Pinned,
         witness: Signer,
         *,
         refresh_seconds: int = REFRESH_SECONDS,
     ) -> None:
         """Go on with a replica, or begin one in an empty place.
 
-        `refresh_seconds`: how old a cosignature may be while nothing is new. Raises:
-        IntegrityError when it is not as it was left.
+        `log_key` is what people pinned, in that order: the first, and each that was brought by hand
+        because the key before it was lost. `refresh_seconds`: how old a cosignature may be while
+        nothing is new. Raises: IntegrityError when it is not as it was left.
         """
         self._vault, self._own = vault, own
-        self._key, self._witness = log_key, witness
+        self._pinned = (log_key,) if isinstance(log_key, VerifierKey) else tuple(log_key)
+        self._witness = witness
         self._refresh_seconds = refresh_seconds
+        key = newest_of(self._pinned, read_steps(vault))
         if own.names(EVIDENCE):
             raise OperatorError(
                 "A rewritten history was seen here. Nothing is pulled until a person has looked.",
                 where=f"{EVIDENCE}/{own.names(EVIDENCE)[-1]}",
                 remedy="Compare it with the source; move it elsewhere, and keep it.",
             )
-        last = _read_last(own, log_key, witness.verifier)
-        vault.create({KEY_FILE: f"{log_key}\n".encode()})
-        self._log = LogFiles(vault, log_key, may_be_new=last is None)
+        last = _read_last(own, read_key_list(vault, key), witness.verifier)
+        self._log = LogFiles(vault, key, may_be_new=last is None)
+        keep_key_line(vault, self._log.keys)
         if last is not None and self._log.checkpoint.size < last.size:
             raise IntegrityError(
                 f"The copy ends at {self._log.checkpoint.size}; it had {last.size} entries.",
@@ -119,7 +138,7 @@ class Replica:
                 remedy="Somebody put an older one in its place. Bring back the newest.",
             )
         self._last = find_last(vault, self._log.checkpoint.size)
-        drop_unnamed(vault, self._last)
+        self._appends = False  # once what lies behind the last kept body was dropped
         self._broom = Broom(vault)
         self._noted_at: datetime | None = None
 
@@ -143,7 +162,7 @@ class Replica:
         """
         # 1. The source's checkpoint.
         note = read_note(source.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
-        checkpoint = read_checkpoint(note, self._key)
+        theirs, checkpoint = self._read(note, read_steps(source))
         # 2. Not back in time.
         age_seconds = self._demand_clock(now)
         before = self._log.checkpoint
@@ -159,12 +178,22 @@ class Replica:
         if checkpoint.size == before.size and age_seconds < self._refresh_seconds:
             return Pulled(checkpoint, 0, pulled)
         # 4. Hash.
-        reader = VaultReader(source, checkpoint.size)
-        hashes = self._hash(reader, note, checkpoint)
+        reader = VaultReader(_Kept(source, self._vault), checkpoint.size)
+        try:
+            hashes = self._hash(reader, checkpoint)
+        except IntegrityError:
+            hashes = None
+        if hashes is None:  # ours may be to blame: from the source alone, before it is accused
+            reader = VaultReader(source, checkpoint.size)
+            hashes = self._hash(reader, checkpoint)
+        if hashes is None:
+            self._accuse(note, self._new_leaves(reader), "The entries do not have the signed root")
         # 5. Copy.
         for first, expected in hashes:
             self._copy(source, reader, first, expected, checkpoint.size)
             progress(self._log.frontier.size)
+        self._begin_appending()
+        self._keep_keys(theirs, checkpoint)
         # 6. Countersign.
         self._conclude(note, now)
         self._broom.sweep(before.size, checkpoint.size)
@@ -173,6 +202,29 @@ class Replica:
     def countersigned(self) -> Note:
         """The checkpoint that was countersigned last. Raises: IntegrityError when there is none."""
         return read_note(self._vault.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST))
+
+    def _read(self, note: Note, steps: Sequence[KeyStep]) -> tuple[KeyList, Checkpoint]:
+        """The source's keys, up to its checkpoint, and that. Raises: Rewritten, IntegrityError."""
+        ours = self._log.keys.steps
+        evidence = {"keys": write_steps(steps)}
+        if ours != tuple(steps)[: len(ours)]:
+            self._accuse(note, (), "The list of keys does not go on from ours", more=evidence)
+        keys = KeyList.follow(newest_of(self._pinned, steps), steps)
+        try:
+            checkpoint = keys.read_checkpoint(note)
+        except WrongKey as error:
+            self._accuse(note, (), error.what.rstrip("."), more=evidence)
+        covered = tuple(step for step in steps if step.size <= checkpoint.size)
+        pinned = newest_of(self._pinned, covered)
+        return KeyList.follow(pinned, covered), checkpoint
+
+    def _keep_keys(self, theirs: KeyList, checkpoint: Checkpoint) -> None:
+        """Keep the changes of the key that are new, once our tree had the roots that they tell."""
+        if theirs == self._log.keys:
+            return
+        theirs.demand_roots(Tree(checkpoint.size, lambda *tile: read_tile(self._vault, *tile)))
+        self._log.keep_keys(theirs)
+        keep_key_line(self._vault, theirs)
 
     def _demand_clock(self, now: datetime) -> float:
         """How many seconds ago the last cosignature was. Raises: UserError: in the future."""
@@ -189,19 +241,15 @@ class Replica:
             )
         return seconds - last
 
-    def _hash(
-        self, reader: VaultReader, note: Note, checkpoint: Checkpoint
-    ) -> list[tuple[int, bytes]]:
-        """Where each part begins, and a hash over its leaves, once the root was compared."""
+    def _hash(self, reader: VaultReader, checkpoint: Checkpoint) -> list[tuple[int, bytes]] | None:
+        """Where each part begins, and a hash over its leaves; None where the root is another."""
         frontier = self._log.frontier
         found = []
         for first in _parts(frontier.size, checkpoint.size):
             leaves = _read_leaves(reader, first, checkpoint.size)
             frontier, _ = frontier.grow([hash_leaf(leaf) for leaf in leaves])
             found.append((first, hashlib.sha256(b"".join(leaves)).digest()))
-        if frontier.root() != checkpoint.root:
-            self._accuse(note, self._new_leaves(reader), "The entries do not have the signed root")
-        return found
+        return found if frontier.root() == checkpoint.root else None
 
     def _new_leaves(self, reader: VaultReader) -> Iterator[bytes]:
         start = self._log.checkpoint.size
@@ -227,14 +275,37 @@ class Replica:
                     where=f"position {leaf.position}",
                 )
             before = leaf
-        for run in _runs(leaves):
-            append_bodies(self._vault, _read_bodies(source, run))
-        write_pending(self._vault, first, packed)
+        if not self._is_kept(leaves):
+            self._begin_appending()
+            for run in _runs(leaves):
+                append_bodies(self._vault, _read_bodies(source, run))
+            write_pending(self._vault, first, packed)
         self._log.write(packed)
         self._last = before
 
+    def _is_kept(self, leaves: Sequence[Leaf]) -> bool:
+        """Whether an earlier pull, which was interrupted, kept this part whole, behind the last."""
+        first, last = leaves[0].position - 1, leaves[-1].position
+        numbers = range(first // TILE_WIDTH, last // TILE_WIDTH)
+        if self._appends or last % TILE_WIDTH:  # leaves in place only: see the invariants
+            return False
+        if any(self._vault.size(tile_path(ENTRIES, number)) is None for number in numbers):
+            return False
+        try:
+            for run in _runs(leaves):
+                _read_bodies(self._vault, run)
+        except IntegrityError:
+            return False
+        return True
+
+    def _begin_appending(self) -> None:
+        """Drop what lies behind the last body that is kept. Nothing happens the second time."""
+        if not self._appends:
+            drop_unnamed(self._vault, self._last)
+            self._appends = True
+
     def _conclude(self, note: Note, now: datetime) -> None:
-        own = Note(note.text, tuple(one for one in note.signatures if _is_by(one, self._key)))
+        own = Note(note.text, self._log.keys.signatures_of(note))
         countersigned = own.with_signature(
             cosign(note.text, self._witness, seconds=int(now.timestamp()))
         )
@@ -265,16 +336,37 @@ class Replica:
         )
 
 
-def _is_by(signature: Signature, key: VerifierKey) -> bool:
-    return (signature.name, signature.key_id) == (key.name, key.key_id)
+class _Kept:
+    """A source, but for whole bundles of leaves that an interrupted pull has put in place here."""
+
+    def __init__(self, source: Reader, vault: Reader) -> None:
+        self._source, self._vault = source, vault
+
+    def read(self, path: str, *, bytes_most: int) -> bytes:
+        """See `Reader`."""
+        is_whole = path.startswith(_BUNDLES) and ".p/" not in path
+        ours = is_whole and self._vault.size(path) is not None
+        return (self._vault if ours else self._source).read(path, bytes_most=bytes_most)
+
+    def read_part(self, path: str, at: int, length: int) -> bytes:
+        """See `Reader`."""
+        return self._source.read_part(path, at, length)
+
+    def size(self, path: str) -> int | None:
+        """See `Reader`."""
+        return self._source.size(path)
+
+    def names(self, folder: str) -> list[str]:
+        """See `Reader`."""
+        return self._source.names(folder)
 
 
-def _read_last(own: Reader, log_key: VerifierKey, witness: VerifierKey) -> Checkpoint | None:
+def _read_last(own: Reader, keys: KeyList, witness: VerifierKey) -> Checkpoint | None:
     if own.size(LAST) is None:
         return None
     note = read_note(own.read(LAST, bytes_most=NOTE_BYTES_MOST))
     check(note, witness)
-    return read_checkpoint(note, log_key)
+    return keys.read_checkpoint(note)
 
 
 def _parts(start: int, end: int) -> Iterator[int]:

@@ -35,6 +35,7 @@ from tourniquet.record.disk import LocalFiles
 FORM = 1
 KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
 IDS_AT_ONCE = 500
+LOG_KEYS_MOST = 65  # what a list of keys holds (record.key_list)
 ROWS_AT_ONCE = 1000
 
 
@@ -45,6 +46,7 @@ _LABELS = b"tourniquet key ring labels v1\x00"
 _PATIENT = b"patient\x00"
 _SITE = b"site\x00"
 _LOG = b"log\x00"
+_LOG_NUMBER_BYTES = 4
 _TABLES = """
 CREATE TABLE key (
     number INTEGER PRIMARY KEY,
@@ -120,10 +122,30 @@ class KeyRing:
         """The id of a patient's key."""
         return self._label(_PATIENT + subject.encode())
 
-    @property
-    def log_seed(self) -> bytes:
-        """The seed of the log's signing key: with it a lost folder of keys is made again."""
-        return self.get_key(self._label(_LOG))
+    def log_seeds(self) -> list[bytes]:
+        """The seeds of the log's signing keys, from the first: a lost folder is made of them.
+
+        The last may be one that was made for a change which has not come about yet. One that was
+        erased is left out.
+        """
+        found = []
+        for number in range(LOG_KEYS_MOST):
+            try:
+                seed = self.find_key(self._label(_log_name(number)))
+            except IntegrityError as error:
+                if error.what != NO_SUCH_KEY:
+                    raise
+                break
+            if seed is not None:
+                found.append(seed)
+        return found
+
+    def provide_log_seed(self, number: int, *, now: datetime) -> bytes:
+        """The seed of the signing key of this number, made where there is none; durable then."""
+        key_id = self._label(_log_name(number))
+        if not self._load([key_id]):
+            self._keep([NamedKey(key_id, os.urandom(KEY_BYTES))], now)
+        return self.get_key(key_id)
 
     def provide(self, subjects: Iterable[str], *, own: int, now: datetime) -> list[NamedKey]:
         """The keys of these patients, made where there are none, and then `own` new keys.
@@ -411,6 +433,10 @@ def _keep_part(part: Path, target: Path) -> None:
 
 def _label(labels: bytes, name: bytes) -> bytes:
     return hmac.digest(labels, name, "sha256")[:KEY_ID_BYTES]
+
+
+def _log_name(number: int) -> bytes:
+    return _LOG + number.to_bytes(_LOG_NUMBER_BYTES, "big") if number else _LOG
 
 
 def _wrap(wrapping: AESGCM, key: NamedKey) -> bytes:

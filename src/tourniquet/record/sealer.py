@@ -6,6 +6,8 @@
    database before it was sealed stops the sealer there.
 3. Have a key for each: the patient's, its own for a message tied to nobody, else the site's.
 4. Seal and publish, then note how far the vault has come.
+5. Where an entry says that another key signs from there on: publish up to it, put the change in the
+   vault's list of keys, signed by both, and go on under the new key.
 
 Invariants:
 - Positions are gapless and in commit order, so whoever tails them misses nothing.
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
@@ -31,21 +34,24 @@ from tourniquet.record import bodies, sealing
 from tourniquet.record.bodies import Body, Content
 from tourniquet.record.database import storage_errors, take_sealer_lock
 from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.entries import SigningKeyChanged
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import COLUMNS
-from tourniquet.record.keys import Keys, begin_keys, have_keys, open_keys
+from tourniquet.record.key_list import read_steps
+from tourniquet.record.keys import Keys, begin_keys, have_keys, keep_signer, open_keys
 from tourniquet.record.log import CHECKPOINT, read_last, read_tile
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.notes import Checkpoint, VerifierKey, parse_verifier_key
-from tourniquet.record.registry import list_kinds
+from tourniquet.record.registry import get_kind, list_kinds
 from tourniquet.record.ring import NamedKey, Reached
 from tourniquet.record.tables import fetch_all
 from tourniquet.record.tree import Tree
-from tourniquet.record.vault import KEY_FILE, Vault, read_body
+from tourniquet.record.vault import KEY_FILE, Vault, keep_key_line, read_body
 
 ENTRIES_AT_ONCE = 5_000
 BYTES_AT_ONCE = 32 * 1024 * 1024
 ROWS_A_QUERY = 500
+CHANGED = "signing_key.changed"
 _CHANCE_BYTES = bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES
 
 
@@ -89,9 +95,20 @@ def open_sealer(*, now: datetime) -> Sealer:
         )
     with storage_errors():
         take_sealer_lock()
-    vault = Vault.begin(disk, keys.signer) if is_new else Vault(disk, keys.signer)
-    Disk(LocalFiles(settings.home())).create({KEY_FILE: f"{keys.signer.verifier}\n".encode()})
+    vault = Vault.begin(disk, keys.signer) if is_new else _go_on(disk, keys)
+    keep_key_line(Disk(LocalFiles(settings.home())), vault.keys)
+    if vault.keys.newest != keys.signer.verifier:
+        keep_signer(keys_folder(), keys.get_signer(vault.keys.newest))
     return Sealer(vault, keys, disk)
+
+
+def _go_on(disk: Disk, keys: Keys) -> Vault:
+    """The vault, opened with the key that its list says. Raises: OperatorError: it is gone."""
+    steps = read_steps(disk)
+    if not steps:
+        pinned = find_log_key()
+        return Vault(disk, keys.signer if pinned is None else keys.get_signer(pinned))
+    return Vault(disk, keys.get_signer(steps[-1].new), keys.find_signer(steps[-1].former))
 
 
 def find_sealed() -> Checkpoint | None:
@@ -183,6 +200,16 @@ class Sealer:
 
     def seal(self, rows: Sequence[Row], *, now: datetime) -> None:
         """Seal what `read_next` read. Raises: StorageUnavailable: open the sealer again to see."""
+        start = 0
+        for at, row in enumerate(rows):
+            if row.header.kind == CHANGED:
+                self._publish(rows[start:at], now)
+                # 5. Another key.
+                self._change_key(row)
+                start = at
+        self._publish(rows[start:], now)
+
+    def _publish(self, rows: Sequence[Row], now: datetime) -> None:
         if not rows:
             return
         # 3. Keys.
@@ -198,6 +225,29 @@ class Sealer:
         self._chain = rows[-1].chain
         reached = Reached(self._vault.checkpoint.size, self._vault.checkpoint.root)
         self._keys.ring.keep_reached(reached)
+        newest = self._vault.keys.newest
+        if newest != self._keys.signer.verifier:  # it has signed, together with the former
+            self._keys = replace(self._keys, signer=self._keys.get_signer(newest))
+            keep_signer(keys_folder(), self._keys.signer)
+
+    def _change_key(self, row: Row) -> None:
+        """Change the key behind what is published, as an entry says.
+
+        Raises: IntegrityError when it names a key that is not ours, or not the one that signs.
+        """
+        body = _read_change(row)
+        keys = self._vault.keys
+        if body.new in map(str, keys.keys):  # done before a crash, or with the former key lost
+            return
+        new = self._keys.find_signer(parse_verifier_key(body.new))
+        if new is None or body.lost or not self.position or body.former != str(keys.newest):
+            raise IntegrityError(
+                "An entry changes the log's key to one that is not in the ring, or from one that "
+                "does not sign.",
+                where=f"position {row.header.position}",
+                remedy="Nothing was sealed from there on. Find out what wrote it.",
+            )
+        self._vault.change_key(new, self._keys.get_signer(keys.newest))
 
     def _read_next(self) -> Iterator[Row]:
         position, total = self.position, 0
@@ -285,6 +335,19 @@ class Sealer:
                 where=f"position {self.position}",
                 remedy="Nothing was sealed. Compare the database with the vault, or restore it.",
             )
+
+
+def _read_change(row: Row) -> SigningKeyChanged:
+    """What an entry of this kind says. Raises: IntegrityError: not in its form."""
+    kind = get_kind(row.header.kind, row.header.kind_version)
+    try:
+        found = kind.decoder.decode(row.body or b"")
+    except msgspec.MsgspecError:
+        raise IntegrityError(
+            "The body is not in its form.", where=f"position {row.header.position}"
+        ) from None
+    assert isinstance(found, SigningKeyChanged)  # the only body of this kind so far
+    return found
 
 
 def _demand_not_older(disk: Disk, vault: Vault, keys: Keys) -> None:

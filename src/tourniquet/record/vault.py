@@ -26,6 +26,7 @@ from functools import lru_cache
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.bodies import Body
 from tourniquet.record.disk import Disk, Keeper, Reader
+from tourniquet.record.key_list import KeyList
 from tourniquet.record.leaves import (
     LEAF_BYTES,
     Leaf,
@@ -37,7 +38,7 @@ from tourniquet.record.leaves import (
     segment_path,
 )
 from tourniquet.record.log import ENTRIES_AT_ONCE, Log, read_entries, read_last
-from tourniquet.record.notes import Checkpoint, Note, Signer, VerifierKey
+from tourniquet.record.notes import NOTE_BYTES_MOST, Checkpoint, Note, Signer, VerifierKey
 from tourniquet.record.tiles import ENTRIES, tile_path
 from tourniquet.record.tree import LEVELS_MOST, TILE_BITS, TILE_WIDTH
 
@@ -52,14 +53,14 @@ PARTIAL_AT_ONCE = 8  # a publication of one entry leaves two
 class Vault:
     """The one writer of a vault."""
 
-    def __init__(self, disk: Disk, signer: Signer) -> None:
-        """Go on with a vault, finishing what was interrupted.
+    def __init__(self, disk: Disk, signer: Signer, former: Signer | None = None) -> None:
+        """Go on with a vault, finishing what was interrupted; `former` is the key before.
 
         Raises: IntegrityError when its end is not as its checkpoint says.
         """
         self._disk = disk
-        self._log = Log(disk, signer)
-        disk.create({KEY_FILE: f"{signer.verifier}\n".encode()})
+        self._log = Log(disk, signer, former)
+        keep_key_line(disk, self._log.keys)
         self._last = find_last(disk, self._log.checkpoint.size)
         self._broom = Broom(disk)
         self._finish()
@@ -80,6 +81,19 @@ class Vault:
     def last(self) -> Leaf | None:
         """The newest leaf; None in an empty vault."""
         return self._last
+
+    @property
+    def keys(self) -> KeyList:
+        """The keys that have signed it, and the one that does."""
+        return self._log.keys
+
+    def change_key(self, new: Signer, former: Signer | None) -> None:
+        """From the next publication on this key signs, that first time together with the former.
+
+        Raises: StorageUnavailable; open the vault again then.
+        """
+        self._log.change_key(new, former)
+        keep_key_line(self._disk, self._log.keys)
 
     def publish(self, bodies: Sequence[Body]) -> Note:
         """Publish these bodies at the positions after the last; the signed checkpoint.
@@ -138,6 +152,21 @@ class Vault:
                 )
             before = leaf.place
         self._publish(start, leaves)
+
+
+def keep_key_line(disk: Keeper, keys: KeyList) -> None:
+    """Have the key beside it from which the list leads to the newest.
+
+    It changes only where the former key was lost. Raises: IntegrityError when a key lies there
+    that is none of the list.
+    """
+    line = f"{keys.start}\n".encode()
+    if disk.size(KEY_FILE) is not None:
+        there = disk.read(KEY_FILE, bytes_most=NOTE_BYTES_MOST)
+        if there != line and there in {f"{key}\n".encode() for key in keys.keys}:
+            disk.replace(KEY_FILE, line)
+            return
+    disk.create({KEY_FILE: line})
 
 
 def write_pending(disk: Keeper, start: int, leaves: Sequence[bytes]) -> None:

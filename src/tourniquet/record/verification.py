@@ -1,6 +1,6 @@
 """A vault verified from its first byte to its last, with nothing trusted but the pinned key.
 
-1. The log: checkpoint, leaves, tiles, root.
+1. The log: the list of keys, checkpoint, leaves, tiles, root, and the roots at changes of the key.
 2. An earlier checkpoint, where one was brought: the tree must extend it.
 3. The bodies: each where its leaf says, right behind the one before, with the hash of its leaf.
 4. Everything else in the folder: known by its name, and what it must be. What lies beyond the
@@ -21,6 +21,7 @@ from itertools import groupby
 
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.disk import Reader
+from tourniquet.record.key_list import KEYS_FILE, read_key_list
 from tourniquet.record.leaves import SEGMENT_BYTES_MOST, Leaf, follows, parse_leaf, segment_path
 from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
 from tourniquet.record.log import verify as verify_log
@@ -57,6 +58,7 @@ def verify_vault(
     """
     # 1. The log.
     checkpoint = verify_log(disk, key)
+    keys = read_key_list(disk, key)
     # 2. An earlier checkpoint.
     if since is not None:
         _extends(disk, checkpoint, since)
@@ -73,10 +75,11 @@ def verify_vault(
         progress(last.position)
     # 4. The rest.
     beyond = [*_check_segments(disk, ends), *_check_pending(disk, reader)]
-    if disk.read(KEY_FILE, bytes_most=NOTE_BYTES_MOST) != f"{key}\n".encode():
+    if disk.read(KEY_FILE, bytes_most=NOTE_BYTES_MOST) != f"{keys.start}\n".encode():
         raise IntegrityError("The file holds another key than the pinned one.", where=KEY_FILE)
+    beyond += [f"{KEYS_FILE}: a step" for step in keys.steps if step.size > checkpoint.size]
     for path in list_files(disk):
-        if path not in {CHECKPOINT, KEY_FILE, PENDING} and not path.startswith("body/"):
+        if path not in {CHECKPOINT, KEYS_FILE, KEY_FILE, PENDING} and not path.startswith("body/"):
             beyond += _check_tile(disk, path, checkpoint.size)
     return Verified(checkpoint, total, beyond)
 

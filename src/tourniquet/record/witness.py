@@ -24,6 +24,7 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError
 from tourniquet.record.database import storage_errors
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.journal import read_head
+from tourniquet.record.key_list import read_key_list
 from tourniquet.record.log import read_tile
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.notes import (
@@ -34,7 +35,6 @@ from tourniquet.record.notes import (
     VerifierKey,
     check,
     parse_verifier_key,
-    read_checkpoint,
     read_note,
 )
 from tourniquet.record.sealer import find_log_key, find_sealed, vault_folder
@@ -95,7 +95,7 @@ def read_cosigned(content: bytes, witness: VerifierKey) -> tuple[Note, Witnessed
     log_key = find_log_key()
     if log_key is None:
         raise IntegrityError("Nothing was sealed here yet.")
-    checkpoint = read_checkpoint(note, log_key)
+    checkpoint = read_key_list(_vault(), log_key).read_checkpoint(note)
     seconds = check(note, witness)
     assert seconds is not None  # a witness's signature says when
     try:
@@ -111,7 +111,7 @@ def demand_ours(checkpoint: Checkpoint) -> None:
     Raises: IntegrityError: there are two histories under one key.
     """
     sealed = find_sealed()
-    disk = Disk(LocalFiles(vault_folder()))
+    disk = _vault()
     if sealed is None or checkpoint.size > sealed.size:
         raise IntegrityError(
             f"The vault ends at {sealed.size if sealed else 0}; the witness saw {checkpoint.size}.",
@@ -137,6 +137,10 @@ def demand_ours(checkpoint: Checkpoint) -> None:
             where=f"position {checkpoint.size}",
             remedy="The database was put back to an older state. Restore it from the vault.",
         )
+
+
+def _vault() -> Disk:
+    return Disk(LocalFiles(vault_folder()))
 
 
 def find_witnessed() -> Witnessed | None:
