@@ -90,6 +90,8 @@ def test_a_vault_goes_into_the_bucket_and_comes_back(
     found = answer(tourniquet(database, *verify, "--key", key))
     assert (found["position"], found["beyond"]) == (second["position"], [])
     assert answer(tourniquet(database, *verify))["key_pinned"] is False
+    pieces = ("record", "verify", "--vault", f"{target}?pieces", "--json")
+    assert answer(tourniquet(database, *pieces))["body_bytes"] == found["body_bytes"]
     # 3. It is restored without the vault's folder.
     shutil.move(database.home / "vault", tmp_path / "lost")
     told = tourniquet(

@@ -27,6 +27,7 @@ from tourniquet.record.bucket import VAULT, BucketVault
 from tourniquet.record.copying import copy_vault
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.notes import Checkpoint
+from tourniquet.record.objects import Stored
 from tourniquet.record.replica import Rewritten
 from tourniquet.record.replica_home import ReplicaHome, open_replica_home
 from tourniquet.record.store_home import StoreHome
@@ -302,6 +303,19 @@ def test_a_rewritten_source_is_refused_and_the_evidence_is_in_the_bucket(world: 
 def test_a_store_that_does_not_lock_is_refused(world: World) -> None:
     world.objects.locks = False
     world.grow(3, Random(18))
+    with pytest.raises(OperatorError, match="did not lock it"):
+        world.pull()
+
+
+def test_a_store_that_locks_for_a_shorter_time_is_refused(world: World) -> None:
+    class Short(SimulatedObjects):
+        def retain(self, stored: Stored, until: datetime) -> None:
+            """Says yes, and does nothing."""
+
+    world.objects = Short()
+    world.grow(3, Random(32))
+    world.pull()
+    world.now += timedelta(days=60)
     with pytest.raises(OperatorError, match="did not lock it"):
         world.pull()
 

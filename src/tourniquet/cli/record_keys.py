@@ -201,9 +201,13 @@ def fetch_command(*, source: str, target: Path, as_json: bool) -> None:
     if target.exists():
         raise UserError("The file is there already.", where=str(target))
     objects = open_objects(parse_store_url(source, where="--from"))
-    copy = RingCopy(BucketRing(objects), target)
+    part = target.with_name(f"{target.name}.new")
+    for ending in ("", "-wal", "-shm"):  # an interrupted run's
+        part.with_name(part.name + ending).unlink(missing_ok=True)
+    copy = RingCopy(BucketRing(objects), part)
     count = copy.pull()
     copy.close()
+    part.replace(target)
     if as_json:
         output.emit_json({"keys": count, "ring": target})
         return

@@ -35,6 +35,7 @@ from tourniquet.record.vault import KEY_FILE
 
 REFRESH_SECONDS = 3600  # each cosignature is an object that stays
 RETENTION_DAYS_MOST = 3650
+LOCK_TOLERANCE = timedelta(minutes=1)  # stores cut off parts of a second, calls take time
 _RING = "ring.sqlite3"
 
 
@@ -136,9 +137,10 @@ class StoreHome:
         """Demand that what was put is locked as it was asked for."""
         stored = vault.put(KEY_FILE, f"{self.home.log_key}\n".encode())
         found = self.objects.retention(stored)
-        if found is None or found.mode != COMPLIANCE or found.until < self.clock():
+        least = self._until() - LOCK_TOLERANCE
+        if found is None or found.mode != COMPLIANCE or found.until < least:
             raise OperatorError(
-                "The store took the object and did not lock it.",
+                "The store took the object and did not lock it as it was asked to.",
                 where=stored.name,
                 remedy="Make a bucket with object lock, on a store that keeps it; try it with "
                 "'tourniquet record doctor'.",
