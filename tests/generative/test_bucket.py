@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.generative.test_replica import NoKeys, disk_of
 from tests.generative.test_vault import BATCHES, KEY, OTHER, SIGNER
@@ -26,7 +27,8 @@ from tourniquet.record import bucket_upkeep, leaves
 from tourniquet.record.bucket import VAULT, BucketVault
 from tourniquet.record.copying import copy_vault
 from tourniquet.record.disk import Disk, LocalFiles
-from tourniquet.record.notes import Checkpoint
+from tourniquet.record.key_list import KEYS_FILE, make_step
+from tourniquet.record.notes import LOG_KEY, Checkpoint, Note, Signature, Signer, sign
 from tourniquet.record.objects import Stored
 from tourniquet.record.replica import Rewritten
 from tourniquet.record.replica_home import ReplicaHome, open_replica_home
@@ -436,3 +438,58 @@ def test_a_renewal_in_lots_comes_to_its_end(world: World, monkeypatch: pytest.Mo
     assert len(done) == 1
     assert done[0] > 7
     assert renewed.index(done[0]) > 1
+
+
+# The log's key is changed ------------------------------------------------------------------------
+
+THIEF = Signer("log.example", LOG_KEY, Ed25519PrivateKey.from_private_bytes(b"T" * 32))
+
+
+def test_a_pinned_key_leads_to_the_one_that_signs_now(world: World) -> None:
+    world.grow(30, Random(31))
+    before = world.pull()
+    world.source.change_key(OTHER, SIGNER)
+    world.grow(20, Random(32))
+    last = world.pull()
+    assert world.verify(before) == last.size == 50
+    world.grow(300, Random(33))
+    last = world.pull()  # opened anew, its list read from the bucket
+    assert world.verify(before) == world.verify(before, pieces_only=True) == last.size
+    reader = BucketVault(world.objects, OTHER.verifier)  # whoever pinned the newest reads it all
+    assert verify_vault(reader, OTHER.verifier).checkpoint == last
+    assert not reader.foreign
+    reader.close()
+
+
+def test_a_list_that_a_thief_put_there_leads_nobody(world: World) -> None:
+    """Under a longer one's name, with the writer's credential and without the log's key."""
+    world.grow(30, Random(34))
+    last = world.pull()
+    step = make_step(last, KEY, THIEF, SIGNER)
+    by_thief = sign(step.note.text, THIEF)
+    false = Signature(SIGNER.name, SIGNER.verifier.key_id, by_thief.value)
+    planted = f"{Note(step.note.text, (false, by_thief))}".encode()
+    world.objects.plant(f"{VAULT}{KEYS_FILE}/63", planted)
+    assert world.verify(last) == 30
+    world.grow(5, Random(35))
+    last = world.pull()
+    assert world.verify(last) == 35
+    world.source.change_key(OTHER, SIGNER)
+    world.grow(5, Random(36))
+    with pytest.raises(IntegrityError):  # the name is taken: loudly
+        world.pull()
+    assert world.verify(last) == 35
+
+
+def test_a_former_key_signs_no_longer_history_in_the_bucket(world: World) -> None:
+    world.grow(30, Random(37))
+    world.pull()
+    world.source.change_key(OTHER, SIGNER)
+    world.grow(20, Random(38))
+    last = world.pull()
+    text = Checkpoint(SIGNER.name, 900, bytes(32)).text()
+    forged = Note(text, (sign(text, SIGNER),))
+    world.objects.plant(
+        f"{VAULT}checkpoint/{10**15 - 1 - 900:015d}-00000000000", str(forged).encode()
+    )
+    assert world.verify(last) == last.size

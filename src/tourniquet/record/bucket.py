@@ -7,6 +7,8 @@ Below `vault/` in the prefix, where a folder has a file that grows or is replace
                              BACK = 10^11 - 1 - second of the cosignature
     body/N.from/OFFSET       a piece of segment N, for each pull; it begins where the last one ended
     body/N                   the whole segment, once it is full and was verified again
+    keys/LEFT                a list of the log's keys, each longer one under a name of its own:
+                             LEFT = 64 - its steps, so that the longest is listed first
     tile/…, vault.vkey       as in a folder; partial tiles stay
 
 Invariants:
@@ -28,16 +30,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
+from tourniquet.record.key_list import (
+    KEYS_FILE,
+    LIST_BYTES_MOST,
+    STEPS_MOST,
+    KeyList,
+    newest_of,
+    parse_steps,
+)
 from tourniquet.record.leaves import LEAF_BYTES, SEGMENT_BYTES_MOST
 from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import (
     NOTE_BYTES_MOST,
     VerifierKey,
     check,
-    read_checkpoint,
     read_note,
 )
 from tourniquet.record.objects import Objects, Stored
@@ -47,6 +56,7 @@ from tourniquet.record.vault import KEY_FILE, PENDING, VaultReader
 
 VAULT = "vault/"
 CHECKPOINTS = f"{VAULT}{CHECKPOINT}/"
+KEY_LISTS = f"{VAULT}{KEYS_FILE}/"
 CHECKPOINTS_MOST = 10_000  # that no key signed, before the newest that ours did
 AT_ONCE = 16  # calls at the same time
 AHEAD_MOST = 64  # tiles on their way
@@ -55,7 +65,7 @@ _SIZE_MOST = 10**15 - 1
 _SECONDS_MOST = 10**11 - 1
 _FROM = ".from"
 _PARTIAL = ".p"
-_FOLDERS = frozenset({CHECKPOINT, "tile", "body"})
+_FOLDERS = frozenset({CHECKPOINT, KEYS_FILE, "tile", "body"})
 _SEGMENT = re.compile(r"[0-9]{9}", re.ASCII)
 _START_BYTES = 8
 FOREIGN_MOST = 100
@@ -63,6 +73,7 @@ _FEW = 4
 
 T = TypeVar("T")
 R = TypeVar("R")
+Pinned: TypeAlias = VerifierKey | Sequence[VerifierKey]
 
 
 @dataclass(frozen=True)
@@ -83,10 +94,14 @@ class BucketVault:
 
     _lists = True  # folders as a whole, where one file is asked for
 
-    def __init__(self, objects: Objects, key: VerifierKey, *, pieces_only: bool = False) -> None:
-        """`key` is the log's; with `pieces_only` whole segments are not looked at."""
+    def __init__(self, objects: Objects, key: Pinned, *, pieces_only: bool = False) -> None:
+        """`key` is the log's, or all that people pinned, in that order.
+
+        With `pieces_only` whole segments are not looked at.
+        """
         self._objects = objects
-        self._key = key
+        self._pinned = (key,) if isinstance(key, VerifierKey) else tuple(key)
+        self._key_list: tuple[bytes, KeyList] | None = None  # as it lies there, and followed
         self._pieces_only = pieces_only
         self._known: dict[str, Stored] = {}
         self._listed: set[str] = set()
@@ -103,6 +118,8 @@ class BucketVault:
             content = self._read_checkpoint()
         elif path == PENDING:
             content = self._read_pending()
+        elif path == KEYS_FILE:
+            content = self._keys()[0]
         elif path.startswith("body/"):
             content = self.read_part(path, 0, self.size(path) or 0)
         else:
@@ -127,8 +144,10 @@ class BucketVault:
         if path == CHECKPOINT:
             newest = self._newest()
             return len(newest[1]) if newest else None
+        if path == KEYS_FILE:
+            return len(self._keys()[0]) or None
         if path == PENDING:
-            return _START_BYTES + LEAF_BYTES if self._checkpoint_size() else None
+            return _START_BYTES + LEAF_BYTES if self.checkpoint_size() else None
         stored = self._find(path)
         if stored is not None or not path.startswith("body/"):
             return stored.size if stored else None
@@ -147,7 +166,7 @@ class BucketVault:
             if isinstance(one, Stored):
                 self._known.setdefault(one.name[len(VAULT) :], one)
             found.add(name.removesuffix(_FROM))
-        if not folder and self._checkpoint_size():
+        if not folder and self.checkpoint_size():
             found.add(PENDING)
         if folder.endswith(_PARTIAL):
             return sorted(found & {str(self._width(folder.removesuffix(_PARTIAL)))})
@@ -178,7 +197,7 @@ class BucketVault:
     def _width(self, path: str) -> int:
         """How wide a tile is at the newest checkpoint."""
         level, number, _ = parse_tile_path(path)
-        size = self._checkpoint_size()
+        size = self.checkpoint_size()
         return min(TILE_WIDTH, (size >> TILE_BITS * max(level, 0)) - number * TILE_WIDTH)
 
     def close(self) -> None:
@@ -214,6 +233,7 @@ class BucketVault:
 
     def _newest(self) -> tuple[Stored, bytes] | None:
         """The newest checkpoint that the key signed. Raises: IntegrityError: only others."""
+        self._look_for_keys()
         count = 0
         for one in self._objects.list(CHECKPOINTS, page=AT_ONCE):
             assert isinstance(one, Stored)
@@ -236,7 +256,7 @@ class BucketVault:
             return None
         content = self._objects.get(stored, 0, stored.size)
         try:
-            size = read_checkpoint(read_note(content), self._key).size
+            size = self._covered(content)
         except IntegrityError:
             return None
         behind = stored.name.removeprefix(CHECKPOINTS).partition("-")[0]
@@ -246,19 +266,48 @@ class BucketVault:
         found = self._newest()
         if found is None:
             raise IntegrityError("The file is missing.", where=CHECKPOINT)
-        self._size = read_checkpoint(read_note(found[1]), self._key).size
+        self._size = self._covered(found[1])
         return found[1]
 
-    def _checkpoint_size(self) -> int:
+    def _covered(self, content: bytes) -> int:
+        """How many entries a checkpoint covers that a key of the log signed."""
+        return self._keys()[1].read_checkpoint(read_note(content)).size
+
+    def _keys(self) -> tuple[bytes, KeyList]:
+        """The list of keys as it lies there, and followed from the key that was pinned."""
+        return self._key_list or self._look_for_keys()
+
+    def _look_for_keys(self) -> tuple[bytes, KeyList]:
+        """Read the longest list along which a pinned key leads; others there are passed over.
+
+        Raises: OperatorError where a key was lost and the new one must be pinned by a person.
+        """
+        self._key_list = b"", KeyList.follow(self._pinned[0], ())
+        for one in self._objects.list(KEY_LISTS, page=AT_ONCE):
+            assert isinstance(one, Stored)
+            if one.size > LIST_BYTES_MOST:
+                continue
+            content = self._objects.get(one, 0, one.size)
+            try:
+                steps = parse_steps(content)
+                found = KeyList.follow(newest_of(self._pinned, steps), steps)
+            except IntegrityError:
+                continue
+            if one.name == _key_list_name(len(steps)):
+                self._key_list = content, found
+                break
+        return self._key_list
+
+    def checkpoint_size(self) -> int:
         """How many entries the newest checkpoint covers; 0 where there is none."""
         if self._size is None:
             newest = self._newest()
-            self._size = read_checkpoint(read_note(newest[1]), self._key).size if newest else 0
+            self._size = self._covered(newest[1]) if newest else 0
         return self._size
 
     def _read_pending(self) -> bytes:
         """The last leaf: what a folder's would be, once it is published."""
-        size = self._checkpoint_size()
+        size = self.checkpoint_size()
         if not size:
             raise IntegrityError("The file is missing.", where=PENDING)
         leaf = VaultReader(self, size).packed(size)
@@ -325,7 +374,7 @@ class BucketDisk(BucketVault):
     def __init__(
         self,
         objects: Objects,
-        key: VerifierKey,
+        key: Pinned,
         witness: VerifierKey,
         *,
         until: Callable[[], datetime],
@@ -388,13 +437,18 @@ class BucketDisk(BucketVault):
 
     def replace(self, path: str, content: bytes) -> None:
         """See `Keeper`: a checkpoint under a name of its own; what is `pending` is derived."""
-        if path == PENDING:
+        if path in {PENDING, KEY_FILE}:  # the line stays that of the key with which it was begun
+            return
+        if path == KEYS_FILE:
+            steps = parse_steps(content)
+            self.put(_key_list_name(len(steps)).removeprefix(VAULT), content)
+            self._key_list = content, KeyList.follow(newest_of(self._pinned, steps), steps)
             return
         assert path == CHECKPOINT, path
         note = read_note(content)
         seconds = check(note, self._witness)
         assert seconds is not None  # a witness's signature says when
-        behind = _SIZE_MOST - read_checkpoint(note, self._key).size
+        behind = _SIZE_MOST - self._covered(content)
         self.put(f"{CHECKPOINT}/{behind:015d}-{_SECONDS_MOST - seconds:011d}", content)
         self._note, self._size = content, _SIZE_MOST - behind
 
@@ -465,6 +519,11 @@ class BucketDisk(BucketVault):
             raise _other(first.name)
         self._objects.retain(first, self._until())  # whoever put it may not have locked it
         return first
+
+
+def _key_list_name(steps: int) -> str:
+    """The object of a list of so many steps: the longest comes first."""
+    return f"{KEY_LISTS}{STEPS_MOST - steps:02d}"
 
 
 def segment_of_piece(stored: Stored) -> int | None:

@@ -19,7 +19,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -35,8 +35,7 @@ from tourniquet.record.bucket import (
 )
 from tourniquet.record.disk import Disk
 from tourniquet.record.leaves import segment_path
-from tourniquet.record.log import CHECKPOINT
-from tourniquet.record.notes import NOTE_BYTES_MOST, VerifierKey, read_checkpoint, read_note
+from tourniquet.record.notes import VerifierKey
 from tourniquet.record.objects import Objects, Stored
 from tourniquet.record.tiles import ENTRIES, tile_path
 from tourniquet.record.tree import LEVELS_MOST, TILE_BITS, TILE_WIDTH
@@ -64,9 +63,15 @@ class Upkeep:
     """The upkeep of one prefix, for the replica that writes it."""
 
     def __init__(
-        self, objects: Objects, vault: BucketDisk, own: Disk, key: VerifierKey, retention: timedelta
+        self,
+        objects: Objects,
+        vault: BucketDisk,
+        own: Disk,
+        keys: Sequence[VerifierKey],
+        retention: timedelta,
     ) -> None:
-        self._objects, self._vault, self._own, self._key = objects, vault, own, key
+        """`keys` are the log's that people pinned, in that order."""
+        self._objects, self._vault, self._own, self._keys = objects, vault, own, keys
         self._half_seconds = int(retention.total_seconds()) // 2
         self._retention = retention
         self._round: _Round | None = None
@@ -76,7 +81,7 @@ class Upkeep:
         """Put full segments as one object each; how many. Raises: IntegrityError: not as signed."""
         if self._merged is None:
             self._merged = self._read_number(MERGED)
-        size = self._size()
+        size = self._vault.checkpoint_size()
         last = find_last(self._vault, size)
         count = 0
         while last is not None and self._merged < last.place.segment:
@@ -88,7 +93,7 @@ class Upkeep:
 
     def _put_whole(self, segment: int, size: int) -> None:
         """Read a segment back as anybody would, compare each body with its leaf, put it whole."""
-        path, vault = segment_path(segment), BucketVault(self._objects, self._key)
+        path, vault = segment_path(segment), BucketVault(self._objects, self._keys)
         try:
             reader = VaultReader(vault, size)
             first, after = (_first_in(reader, segment + more) for more in (0, 1))
@@ -157,19 +162,13 @@ class Upkeep:
 
     def _partial_tiles(self) -> set[str]:
         """The partial tiles under the newest checkpoint, by the names of their objects."""
-        size = self._size()
+        size = self._vault.checkpoint_size()
         found = set()
         for level in (ENTRIES, *range(LEVELS_MOST)):
             number, width = divmod(size >> TILE_BITS * max(level, 0), TILE_WIDTH)
             if width:
                 found.add(VAULT + tile_path(level, number, width))
         return found
-
-    def _size(self) -> int:
-        if self._vault.size(CHECKPOINT) is None:
-            return 0
-        content = self._vault.read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
-        return read_checkpoint(read_note(content), self._key).size
 
 
 def _first_in(reader: VaultReader, segment: int) -> int:

@@ -86,7 +86,7 @@ class StoreHome:
         2. Its state is read and compared with ours.
         """
         vault = BucketDisk(
-            self.objects, self.home.log_key, self.home.witness.verifier, until=self._until
+            self.objects, self.home.log_keys, self.home.witness.verifier, until=self._until
         )
         # 1. Whose it is.
         self._demand_ours(vault)
@@ -94,9 +94,9 @@ class StoreHome:
         # 2. State.
         own = _Own(self.home.folder, vault)
         replica = Replica(
-            vault, own, self.home.log_key, self.home.witness, refresh_seconds=REFRESH_SECONDS
+            vault, own, self.home.log_keys, self.home.witness, refresh_seconds=REFRESH_SECONDS
         )
-        self.upkeep = Upkeep(self.objects, vault, own, self.home.log_key, self.retention)
+        self.upkeep = Upkeep(self.objects, vault, own, self.home.log_keys, self.retention)
         return replica, vault
 
     def ring(self, source: RingSource) -> Keys:
@@ -135,7 +135,7 @@ class StoreHome:
 
     def _demand_lock(self, vault: BucketDisk) -> None:
         """Demand that what was put is locked as it was asked for."""
-        stored = vault.put(KEY_FILE, f"{self.home.log_key}\n".encode())
+        stored = vault.put(KEY_FILE, f"{self.home.log_keys[0]}\n".encode())
         found = self.objects.retention(stored)
         least = self._until() - LOCK_TOLERANCE
         if found is None or found.mode != COMPLIANCE or found.until < least:
