@@ -13,6 +13,7 @@ from tests.support.golden import tell_intake
 from tests.support.golden_access import tell_access
 from tests.support.golden_diary import tell_diary
 from tests.support.replaying import assert_replay_equal
+from tests.support.tracing import assert_rows_are_one_persons
 
 
 def tell_care() -> None:
@@ -39,3 +40,11 @@ def test_a_replay_gives_what_is_left(
             assert emptied.people == person
             assert emptied.entries > 0
     assert_replay_equal(databases, database)
+
+
+@pytest.mark.parametrize("story", [tell_care, tell_diary])
+def test_a_row_is_written_by_entries_about_one_person(
+    databases: Databases, sqlite_database: Database, story: Callable[[], None]
+) -> None:
+    story()
+    assert_rows_are_one_persons(databases, sqlite_database)

@@ -6,27 +6,33 @@ It is taken for theirs when it carries
 - family name, first given name and birth date, all three; or
 - another number of theirs together with the family name or the birth date.
 
-Two of three are not enough for a name: twins share a family name and a birth date.
+Two of three are not enough for a name: twins share a family name and a birth date. Where a message
+has PID segments, all of them must carry the person: a child's message may hold the mother's
+number, and it waits for somebody who looks at it (HAZ-060).
+A message that led to entries about the person, and about nobody else, is theirs whatever it says.
 
 Invariants:
 - Every entry without a subject is looked at once, in order; memory is bounded by one batch.
-- An entry of another kind that carries the NHS number is named and left: it is about other
-  things too, and a person must decide.
+- What carries the person and is not theirs alone is named and left: a message about others too,
+  an entry of another kind with the NHS number in it. A person must decide.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from tourniquet.record.entries import MessageReceived, MessageReviewed
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.registry import get_kind
+from tourniquet.record.tables import IN_MOST
 
 BATCH = 500
 _RECEIVED = "message.received"
 _REVIEWED = "message.reviewed"
+_SEGMENTS = re.compile("[\r\n]+")
 _NUMBER_LEAST = 5  # a shorter number stands in many messages by chance
 
 
@@ -134,18 +140,63 @@ def _without_subject() -> Iterator[tuple[int, str, int, bytes]]:
         after = rows[-1][0]
 
 
-def find_strays(written: Written, theirs: Iterable[int]) -> Stray:
-    """Look through every entry about nobody. `theirs` are positions of entries about the person."""
+class _Whose(Enum):
+    THEIRS = "theirs"
+    MENTIONS = "mentions"
+    NOT = "not"
+
+
+def _whose(looker: _Looker, message: MessageReceived) -> _Whose:
+    text = _text(message.raw)
+    about = [part for part in _SEGMENTS.split(text) if part.startswith("PID")]
+    carried = [looker.has_person(part) for part in about or [text]]
+    if all(carried):
+        return _Whose.THEIRS
+    return _Whose.MENTIONS if any(carried) or looker.has_number(text) else _Whose.NOT
+
+
+def positions_about(people: Sequence[str]) -> tuple[int, ...]:
+    """Where the entries about these people stand."""
+    found: list[int] = []
+    for start in range(0, len(people), IN_MOST):
+        rows = JournalEntry.objects.filter(subject__in=people[start : start + IN_MOST])
+        found.extend(rows.values_list("pk", flat=True))
+    return tuple(found)
+
+
+def _causes_of(people: Sequence[str]) -> set[int]:
+    found: set[int] = set()
+    for start in range(0, len(people), IN_MOST):
+        rows = JournalEntry.objects.filter(subject__in=people[start : start + IN_MOST])
+        causes = rows.values_list("cause", flat=True).distinct()
+        found.update(cause for cause in causes if cause is not None)
+    return found
+
+
+def _led_to_others(position: int, people: Sequence[str]) -> bool:
+    followed = JournalEntry.objects.filter(cause=position, subject__isnull=False)
+    subjects = set(followed.values_list("subject", flat=True).distinct())
+    return not subjects <= set(people)
+
+
+def find_strays(written: Written, people: Sequence[str]) -> Stray:
+    """Look through every entry about nobody, in order, for the person with these ids."""
     looker = _Looker(written)
     messages, reviews, mentions = [], [], []
-    emptied = set(theirs)
+    emptied, causes = set(positions_about(people)), _causes_of(people)
     for position, kind, version, body in _without_subject():
         if kind == _RECEIVED:
             message = get_kind(kind, version).decoder.decode(body)
             assert isinstance(message, MessageReceived)
-            if looker.has_person(_text(message.raw)) or looker.has_person(message.reason):
+            whose = _whose(looker, message)
+            led = position in causes
+            if whose is _Whose.NOT and not led:
+                continue
+            if (whose is _Whose.THEIRS or led) and not _led_to_others(position, people):
                 messages.append(position)
                 emptied.add(position)
+            else:
+                mentions.append(position)
             continue
         if kind == _REVIEWED:
             review = get_kind(kind, version).decoder.decode(body)
