@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.database import Database, Databases
-from tests.support.erasing import empty_somebody, list_persons, read_everything
+from tests.support.erasing import empty_somebody, list_persons, read_everything, read_outbox
 from tests.support.erasing_history import Chronicle
 from tests.support.golden import tell_intake
 from tests.support.golden_access import tell_access
 from tests.support.golden_diary import tell_diary
 from tests.support.replaying import assert_replay_equal
 from tests.support.tracing import assert_rows_are_one_persons
+from tourniquet.flows.sweep_outbox import sweep_outbox
 from tourniquet.record.sweeping import sweep_database
 
 DAYS = 4
@@ -62,7 +63,8 @@ def test_days_in_which_people_are_erased(
     chronicle.live(DAYS)
     assert len(chronicle.gone) >= DAYS
     sweep_database(rebuild=True)
-    everything = read_everything(database)
+    sweep_outbox()
+    everything = read_everything(database) + read_outbox(database)
     left = [mark for one in chronicle.gone for mark in one.marks if mark.encode() in everything]
     assert left == [], "what only they had is still in the database's bytes"
     lost = [mark for one in chronicle.here for mark in one.marks if mark.encode() not in everything]

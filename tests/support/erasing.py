@@ -54,6 +54,12 @@ def read_everything(database: Database) -> bytes:
     return b"\n".join(out)
 
 
+def read_outbox(database: Database) -> bytes:
+    """All bytes of the files that lie there for printers and gateways."""
+    files = sorted(path for path in (database.home / "outbox").glob("**/*") if path.is_file())
+    return b"\n".join(path.read_bytes() for path in files)
+
+
 BYTEA = 17  # PostgreSQL's number of the type
 
 

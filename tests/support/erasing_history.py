@@ -230,6 +230,9 @@ class Chronicle:
         if len(self.here) < 3:
             return
         one = self.chance.choice(self.here)
+        several = [other for other in self.here if len(self._ids(other)) > 1]
+        if several and self.chance.random() < 0.5:
+            one = self.chance.choice(several)  # merges are where it is hard
         emptied = empty_somebody(self.chance.choice(sorted(self._ids(one))))
         assert emptied.entries > 0
         self.here.remove(one)
@@ -252,8 +255,8 @@ class Chronicle:
             (self.order, 4),
             (self.report, 2),
             (self.call, 2),
-            (self.be_taken_for_another, 1),
-            (self.be_one, 1),
+            (self.be_taken_for_another, 2),
+            (self.be_one, 2),
             (self.be_refused, 2),
             (self.be_read, 2),
             (self.need, 5),

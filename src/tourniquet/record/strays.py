@@ -9,7 +9,7 @@ It is taken for theirs when it carries
 Two of three are not enough for a name: twins share a family name and a birth date. Where a message
 has PID segments, all of them must carry the person: a child's message may hold the mother's
 number, and it waits for somebody who looks at it (HAZ-060).
-A message that led to entries about the person, and about nobody else, is theirs whatever it says.
+A message that was refused and taken in later for the person, byte for byte, is theirs as well.
 
 Invariants:
 - Every entry without a subject is looked at once, in order; memory is bounded by one batch.
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tourniquet.record.entries import MessageReceived, MessageReviewed
-from tourniquet.record.models import JournalEntry
+from tourniquet.record.models import JournalEntry, Message
 from tourniquet.record.registry import get_kind
 from tourniquet.record.tables import IN_MOST
 
@@ -164,38 +164,30 @@ def positions_about(people: Sequence[str]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _causes_of(people: Sequence[str]) -> set[int]:
-    found: set[int] = set()
-    for start in range(0, len(people), IN_MOST):
-        rows = JournalEntry.objects.filter(subject__in=people[start : start + IN_MOST])
-        causes = rows.values_list("cause", flat=True).distinct()
-        found.update(cause for cause in causes if cause is not None)
+def _digests_at(positions: Sequence[int]) -> set[str]:
+    """Digests of the messages that were taken in at these positions."""
+    found: set[str] = set()
+    for start in range(0, len(positions), IN_MOST):
+        rows = Message.objects.filter(pk__in=positions[start : start + IN_MOST])
+        found.update(rows.values_list("digest", flat=True))
     return found
-
-
-def _led_to_others(position: int, people: Sequence[str]) -> bool:
-    followed = JournalEntry.objects.filter(cause=position, subject__isnull=False)
-    subjects = set(followed.values_list("subject", flat=True).distinct())
-    return not subjects <= set(people)
 
 
 def find_strays(written: Written, people: Sequence[str]) -> Stray:
     """Look through every entry about nobody, in order, for the person with these ids."""
     looker = _Looker(written)
     messages, reviews, mentions = [], [], []
-    emptied, causes = set(positions_about(people)), _causes_of(people)
+    theirs = positions_about(people)
+    emptied, taken_in = set(theirs), _digests_at(theirs)
     for position, kind, version, body in _without_subject():
         if kind == _RECEIVED:
             message = get_kind(kind, version).decoder.decode(body)
             assert isinstance(message, MessageReceived)
             whose = _whose(looker, message)
-            led = position in causes
-            if whose is _Whose.NOT and not led:
-                continue
-            if (whose is _Whose.THEIRS or led) and not _led_to_others(position, people):
+            if whose is _Whose.THEIRS or message.digest in taken_in:
                 messages.append(position)
                 emptied.add(position)
-            else:
+            elif whose is _Whose.MENTIONS:
                 mentions.append(position)
             continue
         if kind == _REVIEWED:
