@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from tests.support.database import Database, Databases
 from tests.support.erasing import empty_somebody, list_found, list_persons, read_everything
@@ -199,6 +200,29 @@ def test_a_refused_message_goes_with_its_review(database: Database, databases: D
     with pytest.raises(NotFound):
         process_again(hers, viewer=ANN, now=NOW)
     assert_replay_equal(databases, database)
+
+
+def test_what_was_looked_through_before_is_not_looked_at_again(database: Database) -> None:
+    send(adt("A28", "D1"), adt("A28", "D2", TOM), oru("C1"))
+    mary = id_of("AXTON")
+    early = refuse(adt("A40", "D3"))
+    nameless = refuse(oru("C1", pid("", local="", family="", given="", born=""), number="L7"))
+    looked = find_stray_entries(mary)
+    assert looked.messages == (early,)
+    assert looked.through >= nameless
+    # A number that became hers, and bytes that were taken in for her: all is looked at again.
+    send(adt("A31", "D4", pid(local="B700007^^^RJ1^MR")))
+    assert not find_stray_entries(mary).is_for_same(looked)
+    looked = find_stray_entries(mary)
+    review_message(early, viewer=ANN, note="Rang.", now=NOW)
+    late = refuse(adt("A40", "D5"))
+    with CaptureQueriesContext(connection) as asked:
+        again = find_stray_entries(mary, looked)
+    assert [row for row in asked.captured_queries if f'"position" > {looked.through}' in row["sql"]]
+    assert again == find_stray_entries(mary)
+    assert (again.messages, len(again.reviews)) == ((early, late), 1)
+    with writing(Act("test", NOW)):
+        assert empty_patient(mary, looked=looked).messages == again.messages
 
 
 def test_whom_a_message_only_resembles_or_names_keeps_it(database: Database) -> None:

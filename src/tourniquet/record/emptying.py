@@ -138,14 +138,18 @@ def people_of(subject: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def find_stray_entries(subject: str) -> Stray:
-    """Entries about nobody that carry the person; ask before the person is emptied."""
+def find_stray_entries(subject: str, looked: Stray | None = None) -> Stray:
+    """Entries about nobody that carry the person; ask before the person is emptied.
+
+    All entries about nobody are read, a few seconds in a large journal. Done outside of the
+    transaction first and handed to `empty_patient` as `looked`, only what came since is read there.
+    """
     people = people_of(subject)
     written = Written.joined(function(people) for function in _words)
-    return find_strays(written, people)
+    return find_strays(written, people, looked)
 
 
-def empty_patient(subject: str) -> Emptied:
+def empty_patient(subject: str, *, looked: Stray | None = None) -> Emptied:
     """Take everything about the person out of the journal's bodies and out of every table.
 
     To be called inside a transaction that holds the journal's lock, nothing being unwritten.
@@ -162,7 +166,7 @@ def empty_patient(subject: str) -> Emptied:
     # 1. The person.
     people = people_of(subject)
     # 2. What is about nobody and carries them.
-    stray = find_stray_entries(subject)
+    stray = find_stray_entries(subject, looked)
     # 3. Rows of tables.
     rows = _take_out(people, stray.messages)
     # 4. The journal.
@@ -189,7 +193,9 @@ def _null(**which: Any) -> int:
     """Null what names or tells of somebody in these entries; how many there were."""
     ((name, values),) = which.items()
     return sum(
-        JournalEntry.objects.filter(**{name: part}).update(subject=None, body=None, salt=None)
+        JournalEntry.objects.filter(**{name: part}, body__isnull=False).update(
+            subject=None, body=None, salt=None
+        )
         for part in _chunks(tuple(values))
     )
 
