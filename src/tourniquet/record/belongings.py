@@ -1,0 +1,9 @@
+"""Whose the record's own rows are."""
+
+from __future__ import annotations
+
+from tourniquet.record.emptying import rows_at_entries, rows_of_nobody
+from tourniquet.record.models import Alarm, Message
+
+rows_at_entries(Message)
+rows_of_nobody(Alarm, "the text of an alarm names no patient; it points at a position")
