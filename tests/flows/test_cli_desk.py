@@ -103,7 +103,15 @@ def test_what_is_asked_wrongly_is_answered_in_one_line(
     assert refused.returncode == 1
     assert b"no export of a desk" in refused.stderr
     with only_one(tmp_path / "east", "desk.lock"):
-        assert b"at work here already" in history(sqlite_database, *desk, "--find", NHS).stderr
+        for work in (("--find", NHS), ("--export", tmp_path / "east.export")):
+            refused = history(sqlite_database, *desk, *work)
+            assert refused.returncode == 1
+            assert b"This desk is being served" in refused.stderr
+            assert b"stop the serving desk" in refused.stderr
+    for time in ("2024-06-19T20:00:00+01:00", "yesterday"):
+        refused = history(sqlite_database, *desk, "--find", NHS, "--exercise-clock", time)
+        assert refused.returncode == 1
+        assert b"no exercise's record" in refused.stderr  # a real desk goes by the real time
 
 
 def test_accounts_of_the_desk(sqlite_database: Database, tmp_path: Path) -> None:
@@ -121,3 +129,11 @@ def test_accounts_of_the_desk(sqlite_database: Database, tmp_path: Path) -> None
     assert b"12 characters" in short.stderr
     assert answer(tourniquet(sqlite_database, *account, "--remove", *own, "--json"))["removed"]
     assert b"no such account" in tourniquet(sqlite_database, *account, "--remove", *own).stderr
+
+
+def test_the_desks_benchmark_measures(sqlite_database: Database) -> None:
+    found = answer(tourniquet(sqlite_database, "bench", "desk", "--people", "10", "--json"))
+    assert (found["entries"], found["observations"]) == (211, 4000)
+    assert 0 < found["opening_ms_p50"] < found["page_ms_most"]
+    assert found["warm_seconds"] >= 0
+    assert found["machine"]["cores"]

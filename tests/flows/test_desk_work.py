@@ -383,4 +383,4 @@ def test_a_paper_pack_begins_with_the_blood_group_on_every_patient(
         assert text.index("Blood group and antibodies") < text.index("Critical results")
         assert "Data as of 03-Jun-2024" in text
         assert f"Page {at} of the pack" in text
-    assert "Haemoglobin 129 g/L" in texts[0]
+    assert "Haemoglobin 129 g/L (120-150)" in texts[0]

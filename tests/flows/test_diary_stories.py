@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -441,6 +442,8 @@ def test_what_the_outbox_lost_is_written_again_and_nothing_else(database: Databa
     assert [after[name] for name in new] == before[lost].splitlines(keepends=True)
     assert all(after[name] == before[name] for name in before if name != lost)
     assert evening(region.go_to(2, 19)).mended == 0, "what is there is not written twice"
+    shutil.rmtree(place)  # a home that was restored in the night has none
+    assert morning(region.go_to(3, 6)).mended == 6, "who waits for them does not wait a day more"
 
 
 def test_one_notice_a_patient_a_day_and_a_held_one_gives_way(database: Database) -> None:

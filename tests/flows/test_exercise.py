@@ -14,35 +14,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from django.db import connections
 
 from tests.support.database import Database, Databases, Vendor
 from tests.support.effort import only_long
+from tests.support.exercising import PEOPLE, SEED, play_world, shorten
 from tests.support.replaying import assert_replay_equal
-from tourniquet.exercise import world as worlds
 from tourniquet.exercise.audit import audit_messages, audit_needs, audit_telling
 from tourniquet.exercise.bound import lower_bound
 from tourniquet.exercise.competitors import strict_priority, what_happened
 from tourniquet.exercise.driver import Tally
-from tourniquet.exercise.folders import MARK, prepare_folder
-from tourniquet.exercise.homes import prepare_database
+from tourniquet.exercise.folders import prepare_folder
 from tourniquet.exercise.outcome import Outcome
-from tourniquet.exercise.run import Terms, play, write_scorecard
-from tourniquet.exercise.scenario import Scenario, load_scenario
+from tourniquet.exercise.run import write_scorecard
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
-from tourniquet.exercise.setting_up import save_accounts, set_up
-from tourniquet.exercise.stopwatch import Stopwatch
-from tourniquet.exercise.world import World, make_world
-from tourniquet.kernel.clock import london_time
+from tourniquet.exercise.world import World
 
-SEED = 7
-PEOPLE = 2_000
 WEEKS = {"sqlite": 2, "postgresql": 1}
 NOT_COMPARED = {
     "seconds",
     "seconds_by_part",
     "version",
-    "minutes_without_history",
+    "history_dark_minutes",
     "restore_seconds",
 }
 
@@ -50,39 +42,16 @@ NOT_COMPARED = {
 @pytest.fixture
 def short_world(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> World:
     """The region, and the first weeks of the scenario."""
-
-    def load(name: str) -> Scenario:
-        whole = load_scenario(name)
-        weeks = WEEKS[vendor]
-        return dataclasses.replace(
-            whole,
-            weeks=weeks,
-            capacity=whole.capacity[:weeks],
-            lost_on=whole.date_of(7 * weeks - 5),  # the Wednesday of the last week
-        )
-
-    monkeypatch.setattr(worlds, "load_scenario", load)
-    return make_world("june-2024", seed=SEED, people=PEOPLE)
+    return shorten(monkeypatch, weeks=WEEKS[vendor])
 
 
 def _play(world: World, database: Database) -> Tally:
-    scenario = world.scenario
-    start = london_time(scenario.date_of(-scenario.warm_up_days), 6)
-    prepare_database(scenario.name, start)
-    (database.home / "logs").mkdir()
-    accounts = set_up(world, start)
-    save_accounts(database.home, accounts)
-    connections.close_all()
-    (database.home / MARK).touch()
-    days: list[int] = []
-    home = database.home
-    terms = Terms(scenario.name, SEED, PEOPLE, home, home / "scorecard", database.url)
-    tally, recovery = play(
-        terms, world, accounts, Stopwatch(), describe=lambda _: None, advance=days.append
-    )
-    assert sum(days) == scenario.warm_up_days + scenario.days
+    tally, recovery = play_world(world, database)
+    assert recovery is not None
     assert recovery.records_lost == 0
-    assert (home / "restore-report.note").is_file()
+    forms = world.scenario.loss.forms
+    assert recovery.numbers_given_out == recovery.numbers_accounted_for == forms
+    assert (database.home / "restore-report.note").is_file()
     return tally
 
 
@@ -125,6 +94,8 @@ def _assert_scorecard(world: World, hours: tuple[float, ...], ours: Outcome, out
         records_lost=0,
         seconds_without_history=90.0,
         restore_seconds=30.0,
+        numbers_given_out=24,
+        numbers_accounted_for=24,
     )
     card = scorecard(
         world,

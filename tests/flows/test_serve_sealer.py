@@ -50,8 +50,10 @@ def until(what: Callable[[], bool], said: str) -> None:
 
 
 def sealed(home: Path) -> int:
-    checkpoint = home / "vault/checkpoint"
-    return int(checkpoint.read_text().split("\n")[1]) if checkpoint.exists() else 0
+    try:
+        return int((home / "vault/checkpoint").read_text().split("\n")[1])
+    except FileNotFoundError:  # also between the two steps of a rename on a disk of our own
+        return 0
 
 
 def take(database: Database, tmp_path: Path, control_id: str) -> int:

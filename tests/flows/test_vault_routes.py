@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -14,6 +15,7 @@ from tests.support.console import NOW
 from tests.support.database import Database
 from tests.support.mllp import person, report
 from tests.support.sealing import seal
+from tourniquet.edge import vault_files
 from tourniquet.flows.keep_cosignature import keep_cosignature
 from tourniquet.flows.receive_messages import Received, receive_group
 from tourniquet.kernel.errors import IntegrityError, NotFound, OperatorError, UserError
@@ -32,6 +34,7 @@ from tourniquet.record.notes import (
     read_note,
     sign,
 )
+from tourniquet.record.remote import News
 from tourniquet.record.sealer import keys_folder, vault_folder
 from tourniquet.record.tree import Frontier
 from tourniquet.record.witness import (
@@ -242,6 +245,59 @@ def test_nothing_is_sealed_yet(sqlite_database: Database) -> None:
     files = ("checkpoint", "vault.vkey", "tile/entries/000", "body/000000000")
     for path in ("/vault-keys", *(f"/vault/{name}" for name in files)):
         assert by.get(path).status_code == 404, path
+    assert by.post("/vault/news?after=0").status_code == 404
+
+
+# News ---------------------------------------------------------------------------------------------
+
+
+def ask(query: str, content: bytes = b"") -> News:
+    """The news behind a size and a number of a key."""
+    answer = client("replica").post(f"/vault/news?{query}", content, content_type="text/plain")
+    assert answer.status_code == 200
+    return msgspec.msgpack.decode(answer.content, type=News)
+
+
+def test_news_are_what_the_files_are(pinned: Database) -> None:
+    size = int(note().text.splitlines()[1])
+    by = client("replica")
+    found = ask("after=1&keys=2")
+    assert found.checkpoint == by.get("/vault/checkpoint").content
+    assert list(found.files) == [f"tile/entries/000.p/{size}"]
+    for path, content in found.files.items():
+        assert by.get(f"/vault/{path}").content == content
+    (piece,) = found.pieces
+    wanted = f"bytes={piece.at}-{piece.at + len(piece.content) - 1}"
+    assert by.get(f"/vault/{piece.path}", headers={"Range": wanted}).content == piece.content
+    rows = by.get("/vault-keys?after=2").json()["rows"]
+    assert [key.number for key in found.keys or []] == [row["number"] for row in rows] != []
+
+
+def test_news_take_a_cosignature_first(pinned: Database) -> None:
+    size = int(note().text.splitlines()[1])
+    found = ask(f"after={size}&keys=0", cosigned())
+    assert (found.refused, found.files, found.pieces) == ("", {}, [])
+    witnessed = find_witnessed()
+    assert witnessed is not None
+    assert witnessed.checkpoint.size == size
+    assert ask("after=0", cosigned(OTHER)).refused
+    assert ask("after=0", b"x" * (NOTE_BYTES_MOST + 1)).refused
+    assert find_witnessed() == witnessed
+
+
+def test_what_does_not_fit_into_the_news_is_left_to_the_files(
+    pinned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault_files, "NEWS_BYTES_MOST", 100)
+    found = ask("after=0")
+    assert found.files
+    assert not found.pieces
+    monkeypatch.setattr(vault_files, "NEWS_ENTRIES_MOST", 1)
+    found = ask("after=0")
+    assert found.checkpoint
+    assert not found.files
+    keys_folder().joinpath("ring.sqlite3").rename(keys_folder() / "away")
+    assert ask("after=0").keys is None
 
 
 # Cosignatures -------------------------------------------------------------------------------------
@@ -414,6 +470,32 @@ def strip(page: str) -> str:
     return " ".join(unescape(words).replace("<strong>", "").replace("</strong>", "").split())
 
 
+def test_where_no_witness_is_pinned_every_page_says_so_and_who_can_act_reads_how(
+    sqlite_database: Database,
+) -> None:
+    from tests.support.console import client_of, seed_region, stranger
+    from tourniquet.record.models import Home
+
+    seed_region(people=2)
+    assert strip(client_of("admin").get("/").content.decode()) == "", "noise in an exercise"
+    Home.objects.update(exercise="", clock_at=None)
+    quiet = "No copy of these records is known to be out of reach."
+
+    def shown(role: str, address: str = "/") -> str:
+        METER._until = 0.0
+        return strip(client_of(role).get(address).content.decode())
+
+    for address in ("/", "/patients/", "/worklists/critical/", "/plan/"):
+        assert shown("practice", address) == quiet
+    admin, lead = shown("admin"), shown("lead")
+    assert admin.startswith(quiet)
+    assert "TOURNIQUET_WITNESS_KEY" in admin
+    assert lead.startswith(quiet)
+    assert "Ask whoever runs Tourniquet" in lead
+    assert "TOURNIQUET" not in lead, "no setting's name for who can't set it"
+    assert strip(stranger().get("/sign-in/").content.decode()) == ""
+
+
 def test_every_page_says_what_is_not_out_of_reach(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,7 +509,6 @@ def test_every_page_says_what_is_not_out_of_reach(
         METER._until = 0.0
         return strip(by.get(address).content.decode())
 
-    assert shown() == ""
     monkeypatch.setenv("TOURNIQUET_WITNESS_KEY", str(WITNESS.verifier))
     count = read_head().position
     assert shown() == f"{count:,} records not yet copied out of reach, since 03-Jun-2024 08:30."

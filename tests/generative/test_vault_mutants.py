@@ -17,7 +17,7 @@ from tourniquet.record.bodies import Body
 from tourniquet.record.disk import Disk
 from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import Note
-from tourniquet.record.vault import PENDING, Vault, append_bodies, clear_partial, write_pending
+from tourniquet.record.vault import PENDING, Broom, Vault, append_bodies, write_pending
 
 pytestmark = pytest.mark.no_cover  # a tracer would triple its time; flows cover the lines
 SEEDS = 300  # in which each must be found; the slowest is found within the first thirty
@@ -58,7 +58,7 @@ class ClearedTooSoon(Vault):
     """Takes partial tiles away before the checkpoint that stands on the full ones is in place."""
 
     def _publish(self, start: int, leaves: Sequence[bytes]) -> Note:
-        clear_partial(self._disk, start, start + len(leaves))
+        Broom(self._disk).sweep(start, start + len(leaves))
         return super()._publish(start, leaves)
 
 

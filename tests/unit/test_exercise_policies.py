@@ -56,6 +56,8 @@ def card(world: World, happened: Outcome, strict: Outcome, bound: Bound) -> dict
         records_lost=0,
         seconds_without_history=90.0,
         restore_seconds=30.0,
+        numbers_given_out=24,
+        numbers_accounted_for=24,
     )
     return scorecard(world, Policies(ours, happened, strict), bound, facts, version="0")
 
@@ -135,8 +137,8 @@ def test_the_scorecard_has_the_published_fields(card: dict[str, object]) -> None
         "scenario", "seed", "people", "days", "seconds", "needs", "urgent_on_time", "harm",
         "dated", "unprocessable_specimens", "told", "hours_to_tell_p90", "kept",
         "notices_per_person", "days_to_next_date_p90", "messages_acknowledged", "messages_lost",
-        "messages_doubled", "replay_equals_tables", "records_lost", "minutes_without_history",
-        "restore_seconds",
+        "messages_doubled", "replay_equals_tables", "records_lost", "history_dark_minutes",
+        "restore_seconds", "numbers_given_out", "numbers_accounted_for",
     ):  # fmt: skip
         assert name in card
     three = {"tourniquet", "what_happened", "strict_priority"}

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,9 +20,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
-from tourniquet.record.remote import RANGE_BYTES_MOST, TRIES, Remote, RemoteRing, RemoteVault
+from tourniquet.record.notes import Note
+from tourniquet.record.remote import (
+    RANGE_BYTES_MOST,
+    TRIES,
+    News,
+    Piece,
+    Remote,
+    RemoteRing,
+    RemoteVault,
+)
+from tourniquet.record.ring import WrappedKey
 
 CONTENT = bytes(range(256)) * 40
+NOTE = Note("log\n7\nAAAA\n", ())
 
 
 @dataclass
@@ -30,6 +42,7 @@ class Simulated:
 
     answers: list[Any] = field(default_factory=list)
     seen: list[tuple[str, str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     port: int = 0
     pauses: list[float] = field(default_factory=list)
 
@@ -60,6 +73,10 @@ def simulated(*answers: Any, certificate: Path | None = None) -> Iterator[Simula
                 self.wfile.write(content)
 
         do_HEAD = do_GET  # noqa: N815 (http.server's name)
+
+        def do_POST(self) -> None:
+            state.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -130,14 +147,81 @@ def test_a_large_part_comes_in_ranges_that_a_server_gives() -> None:
         assert len(server.seen) == 3
 
 
-def test_the_checkpoint_that_ends_a_wait_is_read_once() -> None:
-    with simulated((200, {}, b"first"), (200, {}, b"second")) as server:
+def test_news_are_read_from_one_answer_and_what_is_not_in_it_is_asked_for() -> None:
+    key = WrappedKey(3, bytes(16), b"wrapped", "2024-06-03T08:00:00+00:00")
+    found = News(
+        b"first", keys=[key], files={"tile/0/000": b"tile"}, pieces=[Piece("body/0", 10, b"abcdef")]
+    )
+    news = (200, {}, msgspec.msgpack.encode(found))
+    with simulated(news, (200, {}, b"second"), (206, {}, b"ef-"), (404, {}, b"")) as server:
         vault = RemoteVault(server.remote())
-        vault.wait(7, seconds=3)
+        assert vault.wait(7, NOTE, seconds=3)
+        assert vault.refusal == ""
+        assert vault.read("checkpoint", bytes_most=100) == b"first"
+        assert vault.read("tile/0/000", bytes_most=4) == b"tile"
+        assert vault.read_part("body/0", 12, 3) == b"cde"
+        assert vault.rows(after=0, most=10) == [key]
+        assert [path for _, path, _ in server.seen] == ["/vault/news?after=7&keys=0&wait=3"]
+        assert server.bodies == [str(NOTE).encode()]
+        assert vault.read("checkpoint", bytes_most=100) == b"second"
+        assert vault.read_part("body/0", 14, 3) == b"ef-"
+        with pytest.raises(OperatorError, match="serves no wrapped keys"):
+            vault.rows(after=3, most=10)
+
+
+def test_news_say_why_a_cosignature_was_not_taken() -> None:
+    answer = msgspec.msgpack.encode(News(b"first", refused="No witness\nis pinned."))
+    with simulated((200, {}, answer)) as server:
+        vault = RemoteVault(server.remote())
+        assert vault.wait(7, NOTE)
+        assert vault.refusal == "No witness is pinned."
+
+
+def test_keys_are_asked_for_behind_the_last() -> None:
+    key = WrappedKey(9, bytes(16), b"wrapped", "2024-06-03T08:00:00+00:00")
+    answer = msgspec.msgpack.encode(News(b"first", keys=[key]))
+    with simulated(page(8), (200, {}, answer)) as server:
+        vault = RemoteVault(server.remote())
+        vault.rows(after=5, most=10)
+        vault.wait(7)
+        assert vault.rows(after=5, most=10) == [key]
+        assert server.seen[-1][1].startswith("/vault/news?after=7&keys=5&")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no news",
+        msgspec.msgpack.encode({"checkpoint": 5}),
+        msgspec.msgpack.encode({"checkpoint": b"", "keys": [{"number": 1}]}),
+    ],
+)
+def test_what_are_no_news(content: bytes) -> None:
+    with simulated((200, {}, content)) as server, pytest.raises(IntegrityError, match="no news"):
+        RemoteVault(server.remote()).wait(7)
+
+
+def test_keys_among_the_news_are_checked() -> None:
+    key = WrappedKey(3, b"short", b"wrapped", "2024")
+    with simulated((200, {}, msgspec.msgpack.encode(News(b"", keys=[key])))) as server:
+        vault = RemoteVault(server.remote())
+        vault.wait(7)
+        with pytest.raises(IntegrityError, match="not wrapped keys"):
+            vault.rows(after=0, most=10)
+
+
+def test_an_older_server_is_asked_for_its_checkpoint() -> None:
+    answers = ((404, {}, b""), (200, {}, b"first"), (200, {}, b"second"))
+    with simulated(*answers) as server:
+        vault = RemoteVault(server.remote())
+        assert not vault.wait(7, NOTE, seconds=3)
+        assert not vault.takes_notes
+        assert not vault.wait(7, seconds=3)
         assert vault.read("checkpoint", bytes_most=100) == b"first"
         assert vault.read("checkpoint", bytes_most=100) == b"second"
         paths = [path for _, path, _ in server.seen]
-        assert paths == ["/vault/checkpoint?after=7&wait=3", "/vault/checkpoint"]
+        assert paths[1:] == ["/vault/checkpoint?after=7&wait=3", "/vault/checkpoint"]
 
 
 def test_what_is_not_there() -> None:

@@ -110,6 +110,17 @@ def sign_in(visit: Visit, name: str) -> None:
     visit.press("Sign in")
 
 
+def hidden_columns(visit: Visit) -> list[str]:
+    """Cells of tables that lie beyond the window's right edge (HAZ-068)."""
+    found = visit.page.evaluate(
+        """[...document.querySelectorAll('tbody th, tbody td')]
+            .filter(cell => cell.getBoundingClientRect().right > window.innerWidth)
+            .map(cell => cell.textContent.trim())"""
+    )
+    assert isinstance(found, list)
+    return found
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_from_locked_to_a_result_keyed(
     browser: Browser,  # noqa: F811 (the fixture)
@@ -138,6 +149,7 @@ def test_from_locked_to_a_result_keyed(
         bola.page.get_by_label("I treat this patient now").check()
         bola.press("Open the record")
         assert bola.page.get_by_role("heading", name="Blood group and antibodies").is_visible()
+        assert hidden_columns(bola) == []
         amara.open("/forms/")
         amara.page.get_by_label("How many forms").fill("2")
         amara.press("Give out")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from tourniquet.cli import output
@@ -10,6 +12,7 @@ SECONDS = 10
 CONNECTIONS = 32
 RECORD_ENTRIES = 20_000
 REPLICA_RATE = 100
+DESK_PEOPLE = 1000
 
 
 @click.group(
@@ -180,5 +183,28 @@ def replica(*, seconds: int, rate: int, as_json: bool) -> None:
     figures = measure(seconds=seconds, rate=rate)
     if as_json:
         output.emit_json(figures)
+    else:
+        tell(figures)
+
+
+@command.command(name="desk", epilog=output.example("tourniquet bench desk --people 25000"))
+@click.option(
+    "--people",
+    type=click.IntRange(10, 1_000_000),
+    default=DESK_PEOPLE,
+    show_default=True,
+    help="People, with 20 reports of 20 results each.",
+)
+@output.json_option
+def desk(*, people: int, as_json: bool) -> None:
+    """Time until the downtime desk is ready, and for one patient's history.
+
+    Seals such a region into a temporary folder. No database is there at any time.
+    """
+    from tourniquet.cli.bench_desk import measure, tell
+
+    figures = measure(people=people)
+    if as_json:
+        output.emit_json(asdict(figures))
     else:
         tell(figures)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +118,12 @@ ROOT_BYTES_MOST = 1024
 @click.option(
     "--certificate-key", type=output.path_argument_type(), help="The certificate's private key."
 )
+@click.option(
+    "--exercise-clock",
+    "clock_at",
+    metavar="TIME",
+    help="Of an exercise's record alone: the desk's clock begins at this time, with its offset.",
+)
 @output.json_option
 def command(
     *,
@@ -141,6 +149,7 @@ def command(
     port: int,
     certificate: Path | None,
     certificate_key: Path | None,
+    clock_at: str | None,
     as_json: bool,
 ) -> None:
     """Patients' histories from a vault alone, with the main database and the network gone.
@@ -165,9 +174,9 @@ def command(
         desk = record_desk.open_bundle_desk(bundle_file, identity, folder)
     else:
         desk = open_desk(vault, keys, key_file, folder)
-    from tourniquet.record.keys import only_one
-
-    with only_one(desk.places.folder, LOCK_FILE):
+    if clock_at is not None:
+        _set_clock(desk, clock_at)
+    with _alone(desk.places.folder):
         record_desk.unlock(desk, bundle_file, root_file, words=words)
         if serve:
             tls = (str(certificate or ""), str(certificate_key or ""))
@@ -179,6 +188,27 @@ def command(
         else:
             choice = record_desk.Choice(chosen, practice, everybody, why)
             record_desk.take_away(desk, choice, into_bundle, recipients, into_pack, as_json=as_json)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the desk's folder. Raises: UserError when the desk is served, or a command works in it.
+
+    A second process would write the book's next line under the same number (record.book).
+    """
+    from tourniquet.record.keys import only_one
+
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_one(folder, LOCK_FILE))
+        except UserError as error:
+            raise UserError(
+                "This desk is being served, or another command is at work in its folder.",
+                where=str(folder),
+                remedy="Finish what is being keyed, stop the serving desk (Ctrl-C, or its "
+                "service), do this, then start it again: two people unlock it anew.",
+            ) from error
+        yield
 
 
 def open_desk(
@@ -210,6 +240,28 @@ def open_desk(
         key_pinned=key_file is not None,
         now=lambda: datetime.now(UTC),
     )
+
+
+def _set_clock(desk: DowntimeDesk, text: str) -> None:
+    """Begin an exercise's desk at a time of the exercise. Raises: UserError for a real record."""
+    if not desk.exercise:
+        raise UserError(
+            "This is no exercise's record: its desk goes by this machine's clock.",
+            where="--exercise-clock",
+            remedy="Leave the option out.",
+        )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min  # noqa: DTZ901 (refused below, as every time without an offset)
+    if moment.tzinfo is None:
+        raise UserError(
+            "This is no time with its offset.",
+            where="--exercise-clock",
+            remedy="Write 2024-06-19T20:00:00+01:00.",
+        )
+    ahead = moment.astimezone(UTC) - datetime.now(UTC)
+    desk.now = lambda: datetime.now(UTC) + ahead
 
 
 def read_root_file(file: Path) -> bytes:

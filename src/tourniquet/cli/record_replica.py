@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 1.0
 STORE_EVERY_SECONDS = 5.0
-AT_ONCE_SECONDS = 0.02  # a server that answers at once is not asked more often than so
+AT_ONCE_SECONDS = 0.02  # a server that answers at once and has nothing is asked no more often
 RETRY_SECONDS = 5.0
 
 
@@ -198,9 +198,21 @@ class _Folder:
         self.vault = Disk(LocalFiles(self._folder))
         self.ring = RingFile(self._keys / "ring.sqlite3")
 
-    def wait(self, size: int, stop: threading.Event, every_seconds: float) -> None:  # noqa: ARG002 (a folder does not tell)
+    @property
+    def takes_notes(self) -> bool:
+        """Nobody is told."""
+        return True
+
+    def wait(
+        self,
+        size: int,  # noqa: ARG002 (a folder does not tell)
+        note: Note | None,  # noqa: ARG002 (nobody is told)
+        stop: threading.Event,
+        every_seconds: float,
+    ) -> str | None:
         """Until it is worth looking again."""
         stop.wait(every_seconds)
+        return ""
 
     def tell(self, note: Note) -> None:
         """Nobody is told."""
@@ -219,32 +231,44 @@ class _Server:
         self._url, self._ca, self._keys = source, ca, keys
         self._remote: Remote | None = None
         self._waits = False
+        self._waited_at = -1  # the size that was ours when we waited last
 
     def demand_apart(self, target: Path) -> None:
         """An address is no folder."""
 
     def open(self, token_file: Path) -> None:
         """Begin to read. Raises: OperatorError when there is no token."""
-        from tourniquet.record.remote import Remote, RemoteRing, RemoteVault
+        from tourniquet.record.remote import Remote, RemoteVault
         from tourniquet.record.ring import RingFile
 
         self._remote = Remote(self._url, _read_token(token_file), ca=self._ca)
         self._files = self.vault = RemoteVault(self._remote)
-        self.ring = (
-            RingFile(self._keys / "ring.sqlite3") if self._keys else RemoteRing(self._remote)
-        )
+        self.ring = RingFile(self._keys / "ring.sqlite3") if self._keys else self._files
 
-    def wait(self, size: int, stop: threading.Event, every_seconds: float) -> None:
-        """Until the server says that there is more."""
+    @property
+    def takes_notes(self) -> bool:
+        """Whether it takes what was countersigned as we wait."""
+        return self._files.takes_notes
+
+    def wait(
+        self, size: int, note: Note | None, stop: threading.Event, every_seconds: float
+    ) -> str | None:
+        """Until the server says that there is more.
+
+        Why it refused the note, empty where it took it; None where it did not hear of it.
+        """
+        heard = False
         begun = time.monotonic()
         self._waits = True
         try:
             if not stop.is_set():
-                self._files.wait(size)
+                heard = self._files.wait(size, note)
         finally:
             self._waits = False
-        if time.monotonic() - begun < AT_ONCE_SECONDS:
+        brought_nothing, self._waited_at = size == self._waited_at, size
+        if brought_nothing and time.monotonic() - begun < AT_ONCE_SECONDS:
             stop.wait(min(every_seconds, AT_ONCE_SECONDS))
+        return self._files.refusal if heard else None
 
     def tell(self, note: Note) -> None:
         """Hand over what was countersigned."""
@@ -304,10 +328,11 @@ class _Puller:
                 found = replica.pull(self._place.vault, self._ring, now=datetime.now(UTC))
                 self._add(found)
                 steps.describe(f"Countersigned up to {found.checkpoint.size}")
-                self._tell(replica)
+                if stop.is_set() or self._pause_seconds or not self._place.takes_notes:
+                    self._tell(replica)
                 self._keep_up(at_once=False)
                 stop.wait(self._pause_seconds)
-                self._place.wait(found.checkpoint.size, stop, every_seconds)
+                self._wait(replica, found.checkpoint.size, stop, every_seconds)
         except StorageUnavailable as error:
             if vault.failure:
                 raise
@@ -317,6 +342,19 @@ class _Puller:
             if type(error) is not IntegrityError:
                 raise  # a rewritten history
             output.note(f"tourniquet: {error}")
+
+    def _wait(
+        self, replica: Replica, size: int, stop: threading.Event, every_seconds: float
+    ) -> None:
+        """Wait for more, and tell the source on the way."""
+        note = replica.countersigned()
+        refusal = self._place.wait(
+            size, None if str(note) == self._told else note, stop, every_seconds
+        )
+        if refusal:
+            output.note(f"tourniquet: the source was not told: {refusal}")
+        if refusal is not None:
+            self._told = str(note)
 
     def _keep_up(self, *, at_once: bool) -> None:
         """What object storage needs beside."""

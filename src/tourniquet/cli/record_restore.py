@@ -58,6 +58,11 @@ REPORT_FILE = "restore-report.note"
     help="File with the verifier key that you pinned. Default: vault.vkey in or beside the vault.",
 )
 @click.option(
+    "--home",
+    type=output.path_argument_type(),
+    help="With a URL: the folder of the new home, which gets the vault and its keys.",
+)
+@click.option(
     "--at",
     metavar="POSITION|TIME",
     help="Stop after a position, or before what was recorded after a time (with its offset).",
@@ -75,6 +80,7 @@ def command(
     target: str,
     keys: Path | None,
     key_file: Path | None,
+    home: Path | None,
     at: str | None,
     report_file: Path | None,
     as_json: bool,
@@ -82,13 +88,17 @@ def command(
     """Verify a vault, replay it into an empty database, compare, and write a signed report.
 
     An interrupted restore goes on where it stopped when it is started again. A folder gets the
-    vault and its keys too, and can be served; not with --at, which is for looking. Passwords and
-    tokens are not in the record: issue them anew.
+    vault and its keys too, and can be served; with a URL, the one of --home does. Not with --at,
+    which is for looking. Passwords and tokens are not in the record: issue them anew.
     """
     begun = time.monotonic()
-    folder = None if "://" in target else Path(target).expanduser().resolve()
+    url = target if "://" in target else ""
+    if home and not url:
+        raise UserError("--home goes with a URL: a folder is its own home.", where="--home")
+    place_of_home = home if url else Path(target)
+    folder = place_of_home.expanduser().resolve() if place_of_home else None
     keys = _keys_folder(vault, keys)
-    output.configure_django(home=folder or keys.parent, database_url="" if folder else target)
+    output.configure_django(home=folder or keys.parent, database_url=url)
     from tourniquet.cli.vault_place import open_vault
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last

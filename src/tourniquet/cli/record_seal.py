@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.5
 DATABASE_WAIT_SECONDS = 1.0
 PARENT_WAIT_SECONDS = 15.0
+PIPE_BYTES = 65536
+_STANDARD_INPUT = 0
 
 
 @click.command(
@@ -35,7 +38,12 @@ PARENT_WAIT_SECONDS = 15.0
     show_default=True,
     help="With --follow: seconds between looks at the journal.",
 )
-@click.option("--parent", type=int, hidden=True, help="End when this process is gone.")
+@click.option(
+    "--parent",
+    type=int,
+    hidden=True,
+    help="End when this process is gone, and look at once when it writes to standard input.",
+)
 @output.home_option
 @output.json_option
 def command(
@@ -106,4 +114,14 @@ def _follow(sealer: Sealer, every_seconds: float, parent: int | None) -> None:
             continue
         sealer.seal(rows, now=datetime.now(UTC))
         if len(rows) < ENTRIES_AT_ONCE:
-            stop.wait(every_seconds)
+            _pause(stop, every_seconds, is_woken=parent is not None)
+
+
+def _pause(stop: threading.Event, seconds: float, *, is_woken: bool) -> None:
+    """Wait so long, or until the server beside which we are writes to standard input."""
+    if not is_woken or stop.is_set():
+        stop.wait(seconds)
+    elif select.select([_STANDARD_INPUT], [], [], seconds)[0] and not os.read(
+        _STANDARD_INPUT, PIPE_BYTES
+    ):
+        stop.wait(seconds)  # its end: the server is gone, which the next look sees

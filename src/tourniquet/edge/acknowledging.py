@@ -41,6 +41,7 @@ class WitnessBoard:
     def __init__(self) -> None:
         self.bell = threading.Condition()
         self.size = 0
+        self.ask: Callable[[], None] = lambda: None  # tells the sealer that somebody waits
 
     def tell(self, size: int) -> None:
         """It has come so far."""
@@ -130,6 +131,7 @@ class AnswerHold(Generic[Ticket]):
                 self._held.append(_Held(pairs, through, self._now() + self._seconds))
                 self._counters.held += len(pairs)
                 self._board.bell.notify_all()
+                self._board.ask()
                 return
             if through > self._board.size:
                 self._give_out(through)

@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("vault/vault.vkey", vault_files.verifier_key),
     path("vault/tile/<path:name>", vault_files.tile),
     path("vault/body/<str:segment>", vault_files.body),
+    path("vault/news", vault_files.news),
     path("vault/cosignature", vault_files.cosignature),
     path("vault-keys", vault_files.wrapped_keys),
     path("exercise/clock", exercise_control.clock_to),

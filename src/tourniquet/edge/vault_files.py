@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
@@ -26,22 +28,34 @@ from tourniquet.edge.acknowledging import BOARD
 from tourniquet.edge.log import log_event
 from tourniquet.edge.machine import nothing_here, token_needed, write_json
 from tourniquet.flows.keep_cosignature import keep_cosignature
-from tourniquet.kernel.errors import IntegrityError, StorageUnavailable, UserError
+from tourniquet.kernel.errors import (
+    IntegrityError,
+    StorageUnavailable,
+    TourniquetError,
+    UserError,
+)
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import RING_FILE
 from tourniquet.record.leaves import segment_path
 from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
 from tourniquet.record.notes import NOTE_BYTES_MOST
-from tourniquet.record.remote import RANGE_BYTES_MOST, WAIT_SECONDS_MOST
-from tourniquet.record.ring import ROWS_AT_ONCE, RingFile
+from tourniquet.record.remote import (
+    NEWS_BYTES_MOST,
+    RANGE_BYTES_MOST,
+    WAIT_SECONDS_MOST,
+    News,
+    Piece,
+)
+from tourniquet.record.ring import ROWS_AT_ONCE, RingFile, WrappedKey
 from tourniquet.record.sealer import find_log_key, find_sealed, keys_folder, vault_folder
-from tourniquet.record.tiles import ENTRIES, pack_entries, parse_tile_path
+from tourniquet.record.tiles import ENTRIES, pack_entries, parse_tile_path, tile_path
 from tourniquet.record.tree import TILE_WIDTH
-from tourniquet.record.vault import find_last
+from tourniquet.record.vault import VaultReader, find_last
 
 View: TypeAlias = Callable[..., HttpResponse]
 WAITING_MOST = 2  # of the server's threads
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.004
+NEWS_ENTRIES_MOST = 1024  # more at once are read file by file
 NUMBER_DIGITS_MOST = 18
 _RANGE = re.compile(r"bytes=(\d{1,10})-(\d{1,10})", re.ASCII)
 _SEGMENT = re.compile(r"\d{9}", re.ASCII)
@@ -86,6 +100,62 @@ def checkpoint(http_request: HttpRequest) -> HttpResponse:
         return nothing_here()
     content = _vault().read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
     return HttpResponse(content, content_type="text/plain; charset=utf-8")
+
+
+@_copying("POST")
+def news(http_request: HttpRequest) -> HttpResponse:
+    """What is new behind ?after=SIZE&keys=NUMBER, as soon as something is: one answer a round.
+
+    It may bring a countersigned checkpoint, which is taken first. With ?wait=SECONDS it waits.
+    """
+    refused = _refusal(http_request.body) if http_request.body else ""
+    after = _number(http_request, "after") or 0
+    if wait := _number(http_request, "wait"):
+        _wait_beyond(after, min(wait, WAIT_SECONDS_MOST))
+    sealed = find_sealed()
+    if sealed is None:
+        return nothing_here()
+    content = _vault().read(CHECKPOINT, bytes_most=NOTE_BYTES_MOST)
+    keys = _find_keys(_number(http_request, "keys") or 0)
+    found = News(checkpoint=content, keys=keys, refused=refused)
+    if after < sealed.size <= after + NEWS_ENTRIES_MOST:
+        found = _with_entries(found, after, sealed.size)
+    return HttpResponse(msgspec.msgpack.encode(found), content_type="application/vnd.msgpack")
+
+
+def _refusal(content: bytes) -> str:
+    """Why a countersigned checkpoint was not taken; empty where it was."""
+    try:
+        _take(content)
+    except TourniquetError as error:
+        return error.what
+    return ""
+
+
+def _find_keys(after: int) -> list[WrappedKey] | None:
+    """Wrapped keys behind a number; None where this account may not read them, or has none."""
+    path = keys_folder() / RING_FILE
+    try:
+        return _read_keys(path, after) if path.exists() else None
+    except PermissionError:
+        return None
+
+
+def _with_entries(found: News, after: int, size: int) -> News:
+    """With the leaves behind `after`, and their bodies, where they fit."""
+    disk = _vault()
+    files = {}
+    for number in range(after // TILE_WIDTH, (size - 1) // TILE_WIDTH + 1):
+        width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+        files[tile_path(ENTRIES, number, width)] = pack_entries(read_entries(disk, number, width))
+    reader = VaultReader(disk, size)
+    first, last = reader.leaf(after + 1).place, reader.leaf(size).place
+    pieces = []
+    if first.segment == last.segment and last.end - first.offset <= NEWS_BYTES_MOST // 2:
+        path = segment_path(first.segment)
+        content = disk.read_part(path, first.offset, last.end - first.offset)
+        pieces.append(Piece(path, first.offset, content))
+    return msgspec.structs.replace(found, files=files, pieces=pieces)
 
 
 @_copying("GET", "HEAD")
@@ -152,18 +222,25 @@ def wrapped_keys(http_request: HttpRequest) -> HttpResponse:
             where=RING_FILE,
             remedy="Copy it from its folder, with --from-keys.",
         ) from error
-    ring = RingFile(path)
-    try:
-        rows = ring.rows(after=_number(http_request, "after") or 0, most=ROWS_AT_ONCE)
-    finally:
-        ring.close()
-    return write_json({"rows": rows})
+    return write_json({"rows": _read_keys(path, _number(http_request, "after") or 0)})
 
 
 @_copying("POST")
 def cosignature(http_request: HttpRequest) -> HttpResponse:
     """Take a checkpoint that the witness countersigned, as a signed note."""
-    content = http_request.body
+    return write_json({"witnessed": _take(http_request.body)})
+
+
+def _read_keys(path: Path, after: int) -> list[WrappedKey]:
+    ring = RingFile(path)
+    try:
+        return ring.rows(after=after, most=ROWS_AT_ONCE)
+    finally:
+        ring.close()
+
+
+def _take(content: bytes) -> int:
+    """Take a countersigned checkpoint; how far the witness has come. Raises: TourniquetError."""
     if len(content) > NOTE_BYTES_MOST:
         raise UserError(f"The note has more than {NOTE_BYTES_MOST} bytes.")
     try:
@@ -172,7 +249,7 @@ def cosignature(http_request: HttpRequest) -> HttpResponse:
         log_event("vault.cosignature_refused")
         raise
     BOARD.tell(kept.checkpoint.size)
-    return write_json({"witnessed": kept.checkpoint.size})
+    return kept.checkpoint.size
 
 
 def _wait_beyond(after: int, seconds: int) -> None:

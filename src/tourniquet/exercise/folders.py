@@ -4,6 +4,7 @@ Invariants (HAZ-013):
 - A folder that holds anything and is not marked as an exercise's is refused.
 - Clearing removes only what an exercise makes, only in a folder that carries the mark, and only
   while no server has it.
+- Destroying a home leaves its mark, its logs, and what an attacker does not reach.
 - Imports nothing of Django: it runs before the settings are read.
 """
 
@@ -16,6 +17,8 @@ from pathlib import Path
 from tourniquet.kernel.errors import UserError
 
 MARK = "EXERCISE"
+AWAY = "away"  # what lies on other machines, and in a safe: an attacker does not reach it
+_LEFT = (MARK, AWAY, "logs", "scorecard")
 _MADE = (
     "tourniquet.sqlite3",
     "tourniquet.sqlite3-wal",
@@ -37,6 +40,7 @@ _MADE = (
     "replica",
     "desk",
     "restore-report.note",
+    AWAY,
 )
 
 
@@ -63,6 +67,22 @@ def prepare_folder(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark.write_text("This folder belongs to an exercise. Nobody in it is real.\n")
     (home / "logs").mkdir(exist_ok=True, mode=0o700)
+
+
+def destroy_home(home: Path) -> None:
+    """Remove everything from an exercise's home that an attacker would.
+
+    Raises: UserError when it is no exercise's.
+    """
+    if not (home / MARK).is_file():
+        raise UserError("This is no exercise's home.", where=str(home))
+    for path in home.iterdir():
+        if path.name in _LEFT:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _refuse_served(home: Path) -> None:

@@ -1,125 +1,143 @@
-"""The main database is destroyed on a day of the exercise, and brought back from the vault.
+"""The whole home is destroyed in a night of the exercise, and brought back from its replica.
 
-1. In the night nothing is under way: wait until the sealer has sealed what there is.
-2. The server is killed and the database destroyed.
-3. The downtime desk, whose index has followed the vault, is asked for a patient.
-4. `tourniquet record restore` makes the database again from the vault, verified.
-5. The server starts again where it was.
+1. In the night nothing is under way: wait until the sealer has sealed what there is, and give the
+   replica a while to copy it. What it has not copied then is lost, and counted.
+2. The server is killed and the replica cut off. Database, vault, keys and everything else in the
+   home are destroyed: what an attacker reached.
+3. The downtime desk is started beside the replica, cold, and unlocked by two holders of sheets. It
+   shows a history, and takes a night's work (exercise.outage).
+4. Two sheets bring the root key back; `tourniquet record restore` makes database, vault and keys
+   again from the replica, verified. The desk's book is exported.
+5. Once the server runs again, `tourniquet record reconcile` takes the book in: what became of every
+   number.
 
 Invariants:
-- Everything is done by the commands that an operator has, from outside.
-- Only the database of the exercise's own home is ever touched (HAZ-013): the folder carries its
-  mark, or the database its.
+- Everything is done by the commands and pages that people have, from outside.
+- Only the exercise's own home and database are ever destroyed (HAZ-013): both carry its mark.
+- Nothing of the destroyed home is used afterwards, but the terms of the exercise itself.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from tourniquet.exercise.folders import MARK
+from tourniquet.exercise.away import Away
+from tourniquet.exercise.commands import Commands, count
+from tourniquet.exercise.folders import MARK, destroy_home
+from tourniquet.exercise.outage import Night, Outage
+from tourniquet.exercise.replica_beside import ReplicaBeside, checkpoint_size
 from tourniquet.exercise.server import Server
+from tourniquet.exercise.world import World
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.kernel.settings import environment_with
 
 SEALED_SECONDS = 60
-COMMAND_SECONDS = 3600
+COPIED_SECONDS = 60
 _LOOK_SECONDS = 0.1
-_DATABASE_FILES = ("tourniquet.sqlite3", "tourniquet.sqlite3-wal", "tourniquet.sqlite3-shm")
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What the loss cost. Without history: until the desk had found a patient."""
+    """What the loss cost. Without history: until the desk, started anew, had shown a history."""
 
     records_lost: int
     seconds_without_history: float
     restore_seconds: float
+    night: Night
+    numbers_given_out: int = 0
+    numbers_accounted_for: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An exercise's home and what stands around it."""
+
+    away: Away
+    run: Commands
+    server: Server
+    replica: ReplicaBeside
+    database_url: str
 
 
 def lose_and_restore(
-    home: Path, database_url: str, server: Server, *, number: str, empty: Callable[[], None]
+    stage: Stage, world: World, *, at: datetime, empty: Callable[[], None]
 ) -> Recovery:
-    """Destroy the exercise's database and bring it back; `empty` destroys what a URL names.
+    """Destroy the home and bring it back; `empty` destroys what a database's URL names.
 
-    `number` is a patient's, for whom the desk is asked meanwhile. The server runs when this is
-    called, and not any more when it returns.
-    Raises: OperatorError when it can't be brought back.
+    `at` is the exercise's time. The server runs when this is called; afterwards neither it nor the
+    replica does. Raises: OperatorError when the home can't be brought back.
     """
+    away, home = stage.away, stage.away.home
     if not (home / MARK).is_file():
         raise OperatorError("This is no exercise's home.", where=str(home))
-    run = _Commands(home, database_url)
-    # 1. Everything sealed.
-    before = _wait_until_sealed(run, home)
-    _ask_desk(run, home, number)  # it has followed all along
+    # 1. Everything sealed, and copied where a replica follows.
+    before = _wait_until_sealed(stage.run, home)
+    stage.replica.wait_until(before, seconds=COPIED_SECONDS)
     # 2. The loss.
-    server.kill()
+    stage.server.kill()
+    stage.replica.stop()
     began = time.monotonic()
-    if database_url:
+    if stage.database_url:
         empty()
-    for name in _DATABASE_FILES:
-        (home / name).unlink(missing_ok=True)
+    destroy_home(home)
     # 3. The desk.
-    _ask_desk(run, home, number)
-    without_history = time.monotonic() - began
-    # 4. Restore.
+    outage = Outage(away, stage.run, world, at=at)
+    with outage.desk() as console:
+        outage.find_history(console)
+        without_history = time.monotonic() - began
+        night = outage.work(console, world.scenario.loss)
+    # 4. Sheets, restore, the book.
     began_to_restore = time.monotonic()
-    restored = run.json(
-        *("record", "restore", "--from", str(home / "vault"), "--into", database_url or str(home)),
-        *("--key", str(home / "vault.vkey"), "--report", str(home / "restore-report.note")),
-    )
+    try:
+        restored = _restore(stage)
+        outage.export(away.recovered / "root.key")
+    finally:
+        shutil.rmtree(away.recovered, ignore_errors=True)
     restore_seconds = time.monotonic() - began_to_restore
-    return Recovery(before - _count(restored), without_history, restore_seconds)
+    return Recovery(before - restored, without_history, restore_seconds, night)
 
 
-def _ask_desk(run: _Commands, home: Path, number: str) -> None:
-    """Find a patient at the downtime desk. Raises: OperatorError when it does not."""
-    found = run.json(
-        *("record", "history", "--find", number, "--desk", str(home / "desk")),
-        *("--vault", str(home / "vault"), "--keys", str(home / "keys")),
-        *("--key", str(home / "vault.vkey"), "--root-key", str(home / "keys" / "root.key")),
+def _restore(stage: Stage) -> int:
+    """Bring the keys back from two sheets, and the home from the replica; up to which entry."""
+    away, home = stage.away, stage.away.home
+    stage.run.json(
+        *("record", "keys", "combine", "--ring", away.ring / "ring.sqlite3"),
+        *("--key", away.pinned, "--into", away.recovered),
+        typed=f"{away.words(2)}\n{away.words(3)}\n",
     )
-    if not found["patients"]:
-        raise OperatorError("The downtime desk does not find a patient.", where=str(home / "desk"))
+    target: tuple[object, ...] = ("--into", home)
+    if stage.database_url:
+        target = ("--into", stage.database_url, "--home", home)
+    restored = stage.run.json(
+        *("record", "restore", "--from", away.vault, "--keys", away.recovered),
+        *("--key", away.pinned, *target, "--report", home / "restore-report.note"),
+    )
+    return count(restored, "position")
 
 
-class _Commands:
-    """Runs commands on a home."""
-
-    def __init__(self, home: Path, database_url: str) -> None:
-        self._environment = environment_with(
-            TOURNIQUET_HOME=str(home), TOURNIQUET_DATABASE_URL=database_url, TOURNIQUET_KEYS=""
-        )
-
-    def json(self, *arguments: str) -> dict[str, object]:
-        """The answer of a command. Raises: OperatorError with what it said."""
-        done = subprocess.run(  # noqa: S603 (our own interpreter and module)
-            [sys.executable, "-m", "tourniquet.cli.main", *arguments, "--json"],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise OperatorError(done.stderr.strip(), where=" ".join(arguments[:2]))
-        found = json.loads(done.stdout)
-        assert isinstance(found, dict)
-        return found
+def take_in_book(run: Commands, recovery: Recovery) -> Recovery:
+    """Reconcile the desk's book with the restored home, and count its numbers."""
+    # 5.
+    found = run.json("record", "reconcile", recovery.night.export)
+    void, issued = found["void"], count(found, "issued")
+    assert isinstance(void, dict)
+    return replace(
+        recovery,
+        numbers_given_out=issued,
+        numbers_accounted_for=count(found, "keyed") + len(void) + count(found, "unused"),
+    )
 
 
-def _wait_until_sealed(run: _Commands, home: Path) -> int:
+def _wait_until_sealed(run: Commands, home: Path) -> int:
     """The head of the journal, once the vault has it."""
-    head = _count(run.json("record", "status"))
+    head = count(run.json("record", "status"), "position")
     deadline = time.monotonic() + SEALED_SECONDS
     while time.monotonic() < deadline:
-        lines = (home / "vault" / "checkpoint").read_text(encoding="utf-8").split("\n")
-        if int(lines[1]) >= head:
+        if checkpoint_size(home / "vault" / "checkpoint") >= head:
             return head
         time.sleep(_LOOK_SECONDS)
     raise OperatorError(
@@ -127,9 +145,3 @@ def _wait_until_sealed(run: _Commands, home: Path) -> int:
         where=str(home / "logs" / "sealer.log"),
         remedy="Read the log and start again.",
     )
-
-
-def _count(answer: dict[str, object]) -> int:
-    position = answer["position"]
-    assert isinstance(position, int)
-    return position

@@ -3,7 +3,8 @@
 1. Make the world; begin the two other policies and the bound in a process of their own.
 2. Make and mark the home; set up the region as an installer would.
 3. Start the server, sign in, play every day against its addresses. Beside it, replay the journal
-   into a new database as it grows. In one night the database is destroyed and restored.
+   into a new database as it grows, and a replica follows. In one night the whole home is destroyed,
+   and restored from the replica.
 4. Stop the server. Audit the journal and the tables.
 5. Replay the rest and compare every table.
 6. Score, write scorecard.json and the page.
@@ -25,15 +26,17 @@ from django.db import connections
 
 from tourniquet import __version__
 from tourniquet.exercise.audit import audit_messages, audit_needs, audit_telling
+from tourniquet.exercise.away import Away, put_away
+from tourniquet.exercise.commands import Commands
 from tourniquet.exercise.driver import Driver, People, Tally
 from tourniquet.exercise.gateway import Gateway
 from tourniquet.exercise.homes import destroy_database, prepare_database
-from tourniquet.exercise.loss import Recovery, lose_and_restore
+from tourniquet.exercise.loss import Recovery, Stage, lose_and_restore, take_in_book
 from tourniquet.exercise.partners import MessageSender
-from tourniquet.exercise.people import find_nhs_number
+from tourniquet.exercise.replica_beside import ReplicaBeside
 from tourniquet.exercise.scorecard_page import render_page
 from tourniquet.exercise.scoring import Policies, SystemFacts, scorecard
-from tourniquet.exercise.second_copy import second_copy
+from tourniquet.exercise.second_copy import SecondCopy, second_copy
 from tourniquet.exercise.server import Server
 from tourniquet.exercise.setting_up import issue_anew, save_accounts, set_up, sign_in_people
 from tourniquet.exercise.stopwatch import Stopwatch
@@ -41,6 +44,9 @@ from tourniquet.exercise.summary import summary_lines
 from tourniquet.exercise.world import World, make_world
 from tourniquet.exercise.yardsticks import measure_others
 from tourniquet.kernel.clock import london_time
+
+NIGHT = (20, 0)
+BEFORE_MORNING = (5, 0)
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ def run_exercise(
             tally, recovery = play(
                 terms, world, accounts, watch, describe=describe, advance=advance
             )
+            assert recovery is not None, "a scenario that loads has its loss within its days"
             # 4. What became of it.
             describe("Auditing the record")
             with watch.part("audit"):
@@ -92,7 +99,7 @@ def run_exercise(
             # 5. The copy from the journal alone.
             describe("Comparing the replayed journal")
             with watch.part("replay"):
-                equal = copy.equals_tables()
+                equal = _equals_tables(terms, copy, recovery)
         describe("Waiting for the bound")
         with watch.part("bound"):
             happened, strict, bound = others.result()
@@ -109,11 +116,22 @@ def run_exercise(
         records_lost=recovery.records_lost,
         seconds_without_history=recovery.seconds_without_history,
         restore_seconds=recovery.restore_seconds,
+        numbers_given_out=recovery.numbers_given_out,
+        numbers_accounted_for=recovery.numbers_accounted_for,
     )
     ours = replace(outcome, notices=telling.notices)
     card = scorecard(world, Policies(ours, happened, strict), bound, facts, version=__version__)
     write_scorecard(terms.out, card)
     return Result(card, summary_lines(card, terms.out))
+
+
+def _equals_tables(terms: Terms, copy: SecondCopy, recovery: Recovery) -> bool:
+    """Whether the journal alone gives every table; where records were lost, it is another one."""
+    if not recovery.records_lost:
+        return copy.equals_tables()
+    copy.stop()
+    with second_copy(terms.home, terms.database_url) as anew:
+        return anew.equals_tables()
 
 
 def _make_home(terms: Terms, world: World) -> dict[str, dict[str, str]]:
@@ -122,6 +140,7 @@ def _make_home(terms: Terms, world: World) -> dict[str, dict[str, str]]:
     start = london_time(scenario.date_of(-scenario.warm_up_days), 6)
     prepare_database(scenario.name, start)
     accounts = set_up(world, start)
+    put_away(terms.home, start, forms=scenario.loss.forms)
     save_accounts(terms.home, accounts)
     connections.close_all()
     return accounts
@@ -135,39 +154,36 @@ def play(
     *,
     describe: Callable[[str], None],
     advance: Callable[[int], None],
-) -> tuple[Tally, Recovery]:
-    """Start the server and play every day; what was seen, and what the loss cost."""
+) -> tuple[Tally, Recovery | None]:
+    """Start the server and play every day; what was seen, and what a loss cost."""
     scenario = world.scenario
+
+    recoveries: list[Recovery] = []
+    run = Commands(terms.home, terms.database_url)
+    away, server = Away(terms.home), Server(terms.home, terms.database_url)
+    replica = ReplicaBeside(away, run, over=scenario.loss.replica_over)
+    stage = Stage(away, run, server, replica, terms.database_url)
 
     def progress(day: int) -> None:
         advance(1)
         week = day // 7 + 1
         describe(f"Week {week} of {scenario.weeks}" if day >= 0 else "Before the attack")
-
-    recoveries: list[Recovery] = []
-    server = Server(terms.home, terms.database_url)
+        behind = scenario.loss.replica_behind_days
+        if behind and day == scenario.loss_day - behind:
+            replica.stop()  # what comes from here on is in no copy when the home is lost
 
     def lose() -> People:
-        describe("The database is destroyed")
+        describe("Everything is destroyed")
         with watch.part("loss"):
             connections.close_all()
-            recoveries.append(
-                lose_and_restore(
-                    terms.home,
-                    terms.database_url,
-                    server,
-                    number=find_nhs_number(0),
-                    empty=destroy_database,
-                )
-            )
-            anew = issue_anew(world)
-            save_accounts(terms.home, anew)
-            connections.close_all()
-            return sign_in_people(server.start(), anew)
+            found, people = _lose(stage, world)
+            recoveries.append(found)
+            return people
 
     try:
         with watch.part("server"):
             address = server.start()
+            replica.start(address, accounts["replica"]["token"])
             people = sign_in_people(address, accounts)
             with closing(MessageSender(address.host, address.mllp_port)) as sender:
                 driver = Driver(
@@ -181,8 +197,25 @@ def play(
                 )
                 driver.run()
     finally:
+        replica.stop()
         server.stop()
-    return driver.tally, recoveries[0]
+    return driver.tally, next(iter(recoveries), None)
+
+
+def _lose(stage: Stage, world: World) -> tuple[Recovery, People]:
+    """Destroy the home, bring it back, serve it; take in what the desk did, before the morning."""
+    scenario, home = world.scenario, stage.away.home
+    night = london_time(scenario.date_of(scenario.loss_day), *NIGHT)
+    recovery = lose_and_restore(stage, world, at=night, empty=destroy_database)
+    accounts = issue_anew(world)
+    save_accounts(home, accounts)
+    connections.close_all()
+    address = stage.server.start()
+    stage.replica.start(address, accounts["replica"]["token"])
+    people = sign_in_people(address, accounts)
+    before_morning = london_time(scenario.date_of(scenario.loss_day + 1), *BEFORE_MORNING)
+    people.control.post_json("/exercise/clock", {"to": before_morning.isoformat()})
+    return take_in_book(stage.run, recovery), people
 
 
 def write_scorecard(out: Path, card: dict[str, object]) -> None:

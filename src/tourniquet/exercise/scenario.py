@@ -21,6 +21,8 @@ from tourniquet.pathology.catalogue import DISCIPLINES
 
 FLAGS = ("anchor", "interpolated")
 WHO = ("any", "adult", "older", "baby", "woman_18_45", "woman_35_45", "woman_25_64", "man_45")
+REPLICA_SOURCES = ("folder", "http")
+FORMS_MOST = 500
 AUDIENCES = ("public", "patients", "practices", "staff")
 
 
@@ -116,6 +118,23 @@ class CapacityWeek:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """The night in which the whole home is destroyed, and what the downtime desk does meanwhile.
+
+    `replica_behind_days` is for how many whole days before it the replica had not been running;
+    `replica_over` whether it reads the vault's folder or asks the server.
+    """
+
+    lost_on: date
+    replica_behind_days: int
+    replica_over: str
+    forms: int
+    forms_keyed: int
+    forms_void: int
+    source: str
+
+
+@dataclass(frozen=True)
 class DisciplineFloor:
     """A discipline that never falls below so many per cent of normal."""
 
@@ -192,13 +211,12 @@ class Scenario:
     decisions: tuple[DatedText, ...]
     communications: tuple[DatedText, ...]
     published: tuple[PublishedWeek, ...]
-    lost_on: date
-    lost_source: str
+    loss: Loss
 
     @property
     def loss_day(self) -> int:
-        """The day in whose night the main database is destroyed."""
-        return self.day_of(self.lost_on)
+        """The day in whose night the whole home is destroyed."""
+        return self.day_of(self.loss.lost_on)
 
     @property
     def days(self) -> int:
@@ -338,7 +356,7 @@ def parse_scenario(text: str, *, file: str) -> Scenario:
         data: Row = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"This is not TOML: {error}.", where=file) from error
-    head, loss = _table(file, data, "scenario"), _table(file, data, "loss")
+    head = _table(file, data, "scenario")
     scenario = Scenario(
         name=head.text("name"),
         title=head.text("title"),
@@ -376,8 +394,7 @@ def parse_scenario(text: str, *, file: str) -> Scenario:
             for r in _list(file, data, "communication")
         ),
         published=tuple(_published(r) for r in _list(file, data, "published_postponed")),
-        lost_on=loss.day("lost_on"),
-        lost_source=loss.text("source"),
+        loss=_loss(_table(file, data, "loss")),
     )
     _check(scenario, file)
     return scenario
@@ -394,6 +411,8 @@ def _check(scenario: Scenario, file: str) -> None:
         raise UserError("The start must be a Monday.", where=f"{file}, scenario, starts_on")
     if not 0 <= scenario.loss_day < scenario.days:
         raise UserError("The loss must lie in the exercise.", where=f"{file}, loss, lost_on")
+    if scenario.loss.forms_keyed + scenario.loss.forms_void > scenario.loss.forms:
+        raise UserError("More forms are used than given out.", where=f"{file}, loss, forms")
     for row in scenario.capacity:
         if row.mutual_aid_percent > row.percent:
             raise UserError(
@@ -445,6 +464,18 @@ def _noise(r: _Reader) -> Noise:
         midday_failure_loss_most=r.share("midday_failure_loss_most"),
         source=r.text("source"),
         note=r.text("note"),
+    )
+
+
+def _loss(r: _Reader) -> Loss:
+    return Loss(
+        lost_on=r.day("lost_on"),
+        replica_behind_days=r.count("replica_behind_days", most=30),
+        replica_over=r.text("replica_over", REPLICA_SOURCES),
+        forms=r.count("forms", least=4, most=FORMS_MOST),
+        forms_keyed=r.count("forms_keyed", least=1, most=FORMS_MOST),
+        forms_void=r.count("forms_void", most=FORMS_MOST),
+        source=r.text("source"),
     )
 
 

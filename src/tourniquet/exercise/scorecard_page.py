@@ -171,6 +171,8 @@ def _summary(card: Row) -> Markup:
     over = f"{(ours / bound - 1) * 100:.0f} % above" if bound else "beside"
     doubled, lost = _number(card["messages_doubled"]), _number(card["messages_lost"])
     dated = _table_of(card["dated"]).get("tourniquet")
+    given_out = _number(card["numbers_given_out"])
+    accounted = _number(card["numbers_accounted_for"])
     cards = (
         _card(
             "Harm of delay",
@@ -212,12 +214,19 @@ def _summary(card: Row) -> Markup:
             good=card["replay_equals_tables"] is True,
         ),
         _card(
-            "Records lost when the database was destroyed",
+            "Records lost when database, vault and keys were destroyed",
             show(_number(card["records_lost"])),
-            f"Restored from the vault in {show(_number(card['restore_seconds']))} seconds; "
-            f"{show(_number(card['minutes_without_history']))} minutes until the downtime desk "
-            "found a patient.",
+            f"Restored from the replica in {show(_number(card['restore_seconds']))} seconds; "
+            f"{show(_number(card['history_dark_minutes']))} minutes until the downtime desk "
+            "showed a history.",
             good=_number(card["records_lost"]) == 0,
+        ),
+        _card(
+            "Numbers of paper forms accounted for",
+            show(accounted),
+            f"Of {show(given_out)} that the downtime desk gave out meanwhile: keyed, void or "
+            "counted as blank.",
+            good=accounted == given_out,
         ),
     )
     return Markup('<h2>In short</h2><div class="cards">{}</div>').format(Markup("").join(cards))
@@ -461,9 +470,11 @@ def _record(card: Row) -> Markup:
                 ["Records lost with the database", show(_find_number(card["records_lost"]))],
                 [
                     "Minutes without history",
-                    show(_find_number(card["minutes_without_history"])),
+                    show(_find_number(card["history_dark_minutes"])),
                 ],
                 ["Seconds to restore", show(_find_number(card["restore_seconds"]))],
+                ["Numbers given out at the desk", show(_find_number(card["numbers_given_out"]))],
+                ["Numbers accounted for", show(_find_number(card["numbers_accounted_for"]))],
                 [
                     "Replay equals tables",
                     "Yes" if card["replay_equals_tables"] is True else "No",

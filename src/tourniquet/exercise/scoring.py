@@ -44,6 +44,8 @@ class SystemFacts:
     records_lost: int
     seconds_without_history: float
     restore_seconds: float
+    numbers_given_out: int
+    numbers_accounted_for: int
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,10 @@ def _record(facts: SystemFacts) -> dict[str, object]:
         "messages_doubled": facts.messages_doubled,
         "replay_equals_tables": facts.replay_equals_tables,
         "records_lost": facts.records_lost,
-        "minutes_without_history": round(facts.seconds_without_history / 60, 2),
+        "history_dark_minutes": round(facts.seconds_without_history / 60, 2),
         "restore_seconds": round(facts.restore_seconds, 1),
+        "numbers_given_out": facts.numbers_given_out,
+        "numbers_accounted_for": facts.numbers_accounted_for,
     }
 
 

@@ -56,8 +56,9 @@ ACCOUNTS = {
     "control": "administrator",
     "practice": "practice",
     "laboratory": "laboratory",
+    "replica": "replica",
 }
-TOKENS = ("clinic-feed", "gateway", "control")
+TOKENS = ("clinic-feed", "gateway", "control", "replica")
 
 
 def set_up(world: World, moment: datetime) -> dict[str, dict[str, str]]:

@@ -59,9 +59,13 @@ def summary_lines(card: Mapping[str, object], out: Path) -> list[str]:
         "Replaying the journal gives the same tables: "
         + ("yes" if card["replay_equals_tables"] else "NO"),
         (
-            f"The database was destroyed and restored in {_number(card['restore_seconds'])} s: "
-            f"records lost {_number(card['records_lost'])}, minutes without history "
-            f"{card['minutes_without_history']}"
+            "Database, vault and keys were destroyed and restored from the replica in "
+            f"{_number(card['restore_seconds'])} s: records lost {_number(card['records_lost'])}, "
+            f"minutes without history {card['history_dark_minutes']}"
+        ),
+        (
+            f"Numbers that the downtime desk gave out {_number(card['numbers_given_out'])}, "
+            f"accounted for {_number(card['numbers_accounted_for'])}"
         ),
         (
             f"Took {_number(card['seconds'])} s. Demand, capacity between anchors, noise and harm "

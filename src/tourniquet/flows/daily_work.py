@@ -5,11 +5,12 @@ Morning, after the laboratories' word:
 2. Open the gate (`open_gate`).
 3. Fill what is left of today (`call_in`), through the gate as well.
 4. Who was not called hears by when (`keep_waiting`).
-5. Tell people (`tell_people`), send what was held, mend the outbox.
+5. Tell people (`tell_people`), send what was held, mend the outbox: after a restore
+   in the night the gateways find in the morning what lay there for them.
 
 Evening:
 1. Close the day: who did not come (`close_day`).
-2. Tell people; send again what failed for now.
+2. Tell people; send again what failed for now; mend the outbox.
 3. Publish the public page while an incident runs.
 
 Invariants:
@@ -50,6 +51,7 @@ class Morning:
     gate: Opening
     telling: Telling
     sent: int
+    mended: int = 0  # notices whose files were gone, after a restore for instance (HAZ-069)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def morning(now: datetime) -> Morning:
     telling = tell_people(now=now)
     sent = send_held(now=now)
     _done("morning", now)
-    return Morning(booking, called, gate, telling, sent)
+    return Morning(booking, called, gate, telling, sent, mend_outbox(now=now))
 
 
 def urgent(now: datetime) -> Morning:

@@ -426,6 +426,9 @@ class BucketDisk(BucketVault):
     def discard(self, path: str) -> None:
         """Nothing is taken away; what no leaf names is used again, or never read."""
 
+    def drop(self, *paths: str) -> None:
+        """Nothing is taken away."""
+
     def flush(self, path: str) -> None:
         """What was put outlives whatever happens to us."""
 

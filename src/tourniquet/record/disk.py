@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
@@ -111,6 +111,9 @@ class Keeper(Reader, Protocol):
     def discard(self, path: str) -> None:
         """Take a file away that nothing names."""
 
+    def drop(self, *paths: str) -> None:
+        """Take files away that nobody needs; they may come back, as they were."""
+
     def flush(self, path: str) -> None:
         """Return once what was appended outlives a power cut."""
 
@@ -191,6 +194,12 @@ class Disk:
     def discard(self, path: str) -> None:
         """Take a file away that nothing names. Nothing happens where there is none."""
         self._writing(path, lambda: self._discard(_checked(path)))
+
+    def drop(self, *paths: str) -> None:
+        """Take files away that nobody needs. A power cut may bring them back, as they were."""
+        for path in paths:
+            _checked(path)
+        self._writing(next(iter(paths), ""), lambda: self._drop(paths))
 
     def flush(self, path: str) -> None:
         """Return once what was appended outlives a power cut. Raises: IntegrityError."""
@@ -281,6 +290,11 @@ class Disk:
             self._files.remove(path)
             self._files.flush_folder(_folder_of(path))
         self._kept.discard(path)
+
+    def _drop(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self._files.remove(path)
+            self._kept.discard(path)
 
     def _flush(self, path: str) -> None:
         if self._files.size(path) is None:

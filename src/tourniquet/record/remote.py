@@ -30,6 +30,7 @@ from tourniquet.record.ring import WrappedKey
 
 RANGE_BYTES_MOST = 8 * 1024 * 1024  # of one answer; the server gives no more either
 PAGE_BYTES_MOST = 1024 * 1024
+NEWS_BYTES_MOST = 1024 * 1024  # of leaves and bodies that come with a checkpoint
 ANSWER_BYTES_MOST = 64 * 1024
 WRAPPED_BYTES_MOST = 256
 TIME_CHARACTERS_MOST = 64
@@ -205,23 +206,55 @@ class Remote:
             )
         if status >= 500:
             raise StorageUnavailable(f"The source has a fault (status {status}).", where=where)
-        words = answer.content[:200].decode("utf-8", "replace")
-        said = "".join(sign if sign.isprintable() else " " for sign in words).strip()
+        said = _printable(answer.content[:200].decode("utf-8", "replace"))
         raise OperatorError(f"The source refused (status {status}): {said}", where=where)
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """Bytes of a segment from an offset on."""
+
+    path: str
+    at: int
+    content: bytes
+
+
+class News(msgspec.Struct, frozen=True):
+    """What became new, in one answer: the checkpoint, and what of this fits under a limit.
+
+    `keys` are the wrapped keys behind the number that was asked for, a page at most. `refused`
+    says why a cosignature was not taken; empty where it was, or where none was sent.
+    """
+
+    checkpoint: bytes
+    keys: list[WrappedKey] | None = None
+    files: dict[str, bytes] = {}
+    pieces: list[Piece] = []
+    refused: str = ""
+
+
 class RemoteVault:
-    """A vault behind `/vault/` as a `Reader`."""
+    """A vault behind `/vault/` as a `Reader`, and the wrapped keys behind `/vault-keys`.
+
+    A server that gives news in one answer is asked once a round; what came with them is read
+    from there. Whoever reads verifies it as if each file had come alone.
+    """
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
-        self._news = b""  # the checkpoint that ended a wait, until it is read
+        self._news = News(b"")
+        self._keys_after = 0  # what the news were asked for
+        self._last_key = 0  # the number behind which somebody asked last
+        self.takes_notes = True  # while it waits; until it says that it knows no such address
+        self.refusal = ""  # why it did not take the last one
 
     def read(self, path: str, *, bytes_most: int) -> bytes:
         """See `Reader`."""
-        if path == CHECKPOINT and 0 < len(self._news) <= bytes_most:
-            news, self._news = self._news, b""
-            return news
+        if path == CHECKPOINT and 0 < len(self._news.checkpoint) <= bytes_most:
+            newest = self._news.checkpoint
+            self._news = msgspec.structs.replace(self._news, checkpoint=b"")  # once
+            return newest
+        if 0 < len(found := self._news.files.get(path, b"")) <= bytes_most:
+            return found
         answer = self._remote.call("GET", f"/vault/{path}", bytes_most=bytes_most)
         if answer.status != 200:
             raise IntegrityError("The file is missing.", where=path)
@@ -230,6 +263,9 @@ class RemoteVault:
     def read_part(self, path: str, at: int, length: int) -> bytes:
         """See `Reader`."""
         end = at + length
+        for piece in self._news.pieces:
+            if piece.path == path and piece.at <= at and end <= piece.at + len(piece.content):
+                return piece.content[at - piece.at : end - piece.at]
         return b"".join(
             self._range(path, start, min(RANGE_BYTES_MOST, end - start))
             for start in range(at, end, RANGE_BYTES_MOST)
@@ -249,9 +285,49 @@ class RemoteVault:
         """A server does not list what it has. Raises: IntegrityError."""
         raise IntegrityError("A server's files are not listed.", where=folder)
 
-    def wait(self, size: int, *, seconds: int = WAIT_SECONDS_MOST) -> None:
-        """Return once the checkpoint may be beyond this size, or the time is over."""
-        self._news = b""
+    def rows(self, *, after: int, most: int) -> Sequence[WrappedKey]:
+        """Wrapped keys behind a number. Raises: as `RemoteRing.rows`."""
+        self._last_key = after
+        keys = self._news.keys
+        if keys is not None and after == self._keys_after:
+            self._news = msgspec.structs.replace(self._news, keys=None)  # once
+            return _checked_rows(keys, after)[:most]
+        return RemoteRing(self._remote).rows(after=after, most=most)
+
+    def wait(
+        self, size: int, note: Note | None = None, *, seconds: int = WAIT_SECONDS_MOST
+    ) -> bool:
+        """Return once the checkpoint may be beyond this size, or the time is over.
+
+        Hands over a countersigned checkpoint on the way: whether it was heard, see `refusal` for
+        what the source said. Raises: as `Remote.call`.
+        """
+        self._news, self.refusal = News(b""), ""
+        if not self.takes_notes:
+            self._wait_for_checkpoint(size, seconds)
+            return False
+        self._keys_after = self._last_key
+        answer = self._remote.call(
+            "POST",
+            f"/vault/news?after={size}&keys={self._keys_after}&wait={seconds}",
+            bytes_most=NEWS_BYTES_MOST + PAGE_BYTES_MOST,
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+            body=str(note).encode() if note else b"",
+            seconds=CALL_SECONDS + seconds,
+        )
+        if answer.status != 200:
+            self.takes_notes = False  # an older release
+            return False
+        try:
+            self._news = msgspec.msgpack.decode(answer.content, type=News)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise IntegrityError(
+                "What the source gives are no news.", where="/vault/news"
+            ) from None
+        self.refusal = _printable(self._news.refused[:200])
+        return True
+
+    def _wait_for_checkpoint(self, size: int, seconds: int) -> None:
         answer = self._remote.call(
             "GET",
             f"/vault/{CHECKPOINT}?after={size}&wait={seconds}",
@@ -259,7 +335,7 @@ class RemoteVault:
             seconds=CALL_SECONDS + seconds,
         )
         if answer.status == 200:
-            self._news = answer.content
+            self._news = News(answer.content)
 
     def tell(self, note: Note) -> None:
         """Hand over a checkpoint that was countersigned. Raises: as `Remote.call`."""
@@ -317,9 +393,13 @@ class RemoteRing:
             rows = msgspec.json.decode(answer.content, type=_KeyPage).rows
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise _no_keys() from None
-        if not all(_fits(row) and row.number > after for row in rows):
-            raise _no_keys()
-        return rows[:most]
+        return _checked_rows(rows, after)[:most]
+
+
+def _checked_rows(rows: Sequence[WrappedKey], after: int) -> Sequence[WrappedKey]:
+    if not all(_fits(row) and row.number > after for row in rows):
+        raise _no_keys()
+    return rows
 
 
 def _fits(row: WrappedKey) -> bool:
@@ -328,6 +408,10 @@ def _fits(row: WrappedKey) -> bool:
         and (row.wrapped is None or 0 < len(row.wrapped) <= WRAPPED_BYTES_MOST)
         and len(row.made_at) <= TIME_CHARACTERS_MOST
     )
+
+
+def _printable(words: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in words).strip()
 
 
 def _no_keys() -> IntegrityError:

@@ -46,9 +46,9 @@ from tourniquet.record.ring import ChangedKey
 from tourniquet.record.tree import TILE_WIDTH, hash_leaf
 from tourniquet.record.vault import (
     KEY_FILE,
+    Broom,
     VaultReader,
     append_bodies,
-    clear_partial,
     drop_unnamed,
     find_last,
     write_pending,
@@ -58,6 +58,7 @@ LAST = "last-checkpoint"
 EVIDENCE = "evidence"
 LEAVES_AT_ONCE = 16 * TILE_WIDTH
 BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
+NOTE_SECONDS = 1.0  # how far the note of where we were may be behind, which costs two flushes
 REFRESH_SECONDS = 60
 EVIDENCE_LEAVES_MOST = 64 * TILE_WIDTH
 
@@ -119,6 +120,8 @@ class Replica:
             )
         self._last = find_last(vault, self._log.checkpoint.size)
         drop_unnamed(vault, self._last)
+        self._broom = Broom(vault)
+        self._noted_at: datetime | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -164,7 +167,7 @@ class Replica:
             progress(self._log.frontier.size)
         # 6. Countersign.
         self._conclude(note, now)
-        clear_partial(self._vault, before.size, checkpoint.size)
+        self._broom.sweep(before.size, checkpoint.size)
         return Pulled(checkpoint, checkpoint.size - before.size, pulled)
 
     def countersigned(self) -> Note:
@@ -236,7 +239,9 @@ class Replica:
             cosign(note.text, self._witness, seconds=int(now.timestamp()))
         )
         self._log.conclude(countersigned)
-        self._own.replace(LAST, str(countersigned).encode())
+        if self._noted_at is None or not 0 <= (now - self._noted_at).total_seconds() < NOTE_SECONDS:
+            self._own.replace(LAST, str(countersigned).encode())
+            self._noted_at = now
 
     def _accuse(
         self,

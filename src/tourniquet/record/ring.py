@@ -130,7 +130,9 @@ class KeyRing:
 
         They are durable once this returns. Raises: IntegrityError when a patient's was erased.
         """
-        ids = [self.patient_id(subject) for subject in subjects]
+        subjects = list(subjects)
+        id_of = {subject: self.patient_id(subject) for subject in set(subjects)}
+        ids = [id_of[subject] for subject in subjects]
         missing = sorted(set(ids) - self._held.keys())
         missing = sorted(set(missing) - self._load(missing))
         made = [NamedKey(key_id, os.urandom(KEY_BYTES)) for key_id in missing]

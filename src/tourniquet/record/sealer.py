@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from tourniquet.record.vault import KEY_FILE, Vault, read_body
 ENTRIES_AT_ONCE = 5_000
 BYTES_AT_ONCE = 32 * 1024 * 1024
 ROWS_A_QUERY = 500
+_CHANCE_BYTES = bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES
 
 
 def vault_folder() -> Path:
@@ -186,7 +188,13 @@ class Sealer:
         # 3. Keys.
         keys = self._keys_for(rows, now)
         # 4. Seal and publish.
-        self._vault.publish([self._seal(row, key) for row, key in zip(rows, keys, strict=True)])
+        chance = memoryview(os.urandom(_CHANCE_BYTES * len(rows)))
+        self._vault.publish(
+            [
+                self._seal(row, key, bytes(chance[at : at + _CHANCE_BYTES]))
+                for row, key, at in zip(rows, keys, count(0, _CHANCE_BYTES), strict=False)
+            ]
+        )
         self._chain = rows[-1].chain
         reached = Reached(self._vault.checkpoint.size, self._vault.checkpoint.root)
         self._keys.ring.keep_reached(reached)
@@ -237,8 +245,8 @@ class Sealer:
         """Close the key ring."""
         self._keys.ring.close()
 
-    def _seal(self, row: Row, key: NamedKey) -> Body:
-        chance = os.urandom(bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES)
+    def _seal(self, row: Row, key: NamedKey, chance: bytes) -> Body:
+        """Seal one entry, with random bytes that are for it alone."""
         header = bodies.Header(
             content=row.header_bytes,
             chain=row.chain,

@@ -19,6 +19,7 @@ The form: docs/reference/vault.md.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -45,6 +46,7 @@ KEY_FILE = "vault.vkey"
 _START_BYTES = 8
 PENDING_BYTES_MOST = _START_BYTES + ENTRIES_AT_ONCE * LEAF_BYTES
 BUNDLES_HELD = 64
+PARTIAL_AT_ONCE = 8  # a publication of one entry leaves two
 
 
 class Vault:
@@ -59,6 +61,7 @@ class Vault:
         self._log = Log(disk, signer)
         disk.create({KEY_FILE: f"{signer.verifier}\n".encode()})
         self._last = find_last(disk, self._log.checkpoint.size)
+        self._broom = Broom(disk)
         self._finish()
         drop_unnamed(disk, self._last)
 
@@ -98,7 +101,7 @@ class Vault:
         if leaves:
             self._last = parse_leaf(leaves[-1], start + len(leaves))
         # 4. Partial tiles.
-        clear_partial(self._disk, start, start + len(leaves))
+        self._broom.sweep(start, start + len(leaves))
         return note
 
     def _placed(self, bodies: Sequence[Body]) -> tuple[list[Place], list[bytes]]:
@@ -164,15 +167,34 @@ def drop_unnamed(disk: Keeper, last: Leaf | None) -> None:
             disk.discard(f"body/{name}")
 
 
-def clear_partial(disk: Keeper, old: int, new: int) -> None:
-    """Take away the partial tiles of size `old` where the full one is there at size `new`."""
-    for level in (ENTRIES, *range(LEVELS_MOST)):
-        shift = TILE_BITS * (max(level, 0) + 1)
-        number = old >> shift
-        if new >> shift > number:
-            folder = f"{tile_path(level, number)}.p"
-            for name in disk.names(folder):
-                disk.discard(f"{folder}/{name}")
+class Broom:
+    """Takes partial tiles away that a full one has replaced, a few with each publication.
+
+    All of them at once would be a hundred and more changes of the disk's, while somebody waits.
+    """
+
+    def __init__(self, disk: Keeper) -> None:
+        self._disk = disk
+        self._left: deque[str] = deque()
+        self._knows_rest = False
+
+    def sweep(self, old: int, new: int) -> None:
+        """Go on, the log having grown from size `old` to `new`."""
+        if not self._knows_rest:  # what an earlier process had left to do
+            self._list(max(old - TILE_WIDTH, 0), old)
+            self._knows_rest = True
+        self._list(old, new)
+        some = [self._left.popleft() for _ in range(min(PARTIAL_AT_ONCE, len(self._left)))]
+        if some:
+            self._disk.drop(*some)
+
+    def _list(self, old: int, new: int) -> None:
+        for level in (ENTRIES, *range(LEVELS_MOST)):
+            shift = TILE_BITS * (max(level, 0) + 1)
+            number = old >> shift
+            if new >> shift > number:
+                folder = f"{tile_path(level, number)}.p"
+                self._left.extend(f"{folder}/{name}" for name in self._disk.names(folder))
 
 
 def read_pending(disk: Reader) -> tuple[int, list[bytes]]:

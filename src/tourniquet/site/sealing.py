@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from tourniquet.kernel.errors import TourniquetError
 from tourniquet.record.home import clock
 
 EVERY_SECONDS = 0.5
-HURRY_SECONDS = 0.05  # where senders wait for the replica, which waits for the sealer
+HURRY_SECONDS = 0.05  # where senders wait for the replica, and what is new did not wake it
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 5.0
 RESTARTS_MOST = 20
@@ -45,6 +46,13 @@ class SealerProcess:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def wake(self) -> None:
+        """Let it look at once. Never waits: one that is at work looks again by itself."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):  # full, or ended
+                process.stdin.write(b".")
 
     def stop(self) -> None:
         """End after the publication at hand."""
@@ -98,16 +106,20 @@ class SealerProcess:
         if path.exists() and path.stat().st_size > LOG_BYTES_MOST:
             path.replace(logs / "sealer.log.1")
         with path.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
                 [
                     *(sys.executable, "-m", "tourniquet.cli.main", "record", "seal", "--follow"),
                     *("--parent", str(os.getpid()), "--home", str(self._home)),
                     *("--every", str(self._every_seconds)),
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                bufsize=0,
             )
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        return process
 
 
 def sealer_beside(*, hurries: bool = False) -> SealerProcess | None:

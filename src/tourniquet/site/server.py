@@ -27,7 +27,7 @@ from typing import IO
 import uvicorn
 from django.db import connection
 
-from tourniquet.edge.acknowledging import read_board, wait_seconds_from_settings
+from tourniquet.edge.acknowledging import BOARD, read_board, wait_seconds_from_settings
 from tourniquet.edge.log import log_event
 from tourniquet.edge.mllp import Limits, Listener, tls_from_settings
 from tourniquet.edge.vault_files import stop_waiting
@@ -168,6 +168,7 @@ async def serve(
     checkpointer = _start_checkpointer()
     sealer = sealer_beside(hurries=wait_seconds is not None)
     if sealer is not None:
+        BOARD.ask = sealer.wake
         sealer.start()
     stopped = loop.create_task(stop.wait())
     await asyncio.wait([http_task, stopped], return_when=asyncio.FIRST_COMPLETED)

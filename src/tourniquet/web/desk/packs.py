@@ -12,7 +12,7 @@ from tourniquet.web.desk.paper import PackPatient, paper_pack, wrapped
 from tourniquet.web.desk.patients import describe
 from tourniquet.web.desk.presenters import DeskRecord
 from tourniquet.web.filters import known, nhs_number, person_name, staff_date, staff_datetime
-from tourniquet.web.presenters.patients import ReportCard
+from tourniquet.web.presenters.patients import ReportCard, ResultRow
 
 PACK_MOST = 500
 REPORTS_EACH = 10
@@ -44,7 +44,7 @@ def _patient(user: DeskUser, patient: str, why: str) -> PackPatient:
 
 def _lines(found: DeskRecord) -> Iterator[str]:
     yield from _transfusion(found)
-    yield "*Critical results"
+    yield from _heading("Critical results")
     for row in found.criticals:
         told = "nobody told when the data ends" if row.is_open else f"told: {row.told}"
         yield f"{row.test} {row.value} {row.unit}, {staff_datetime(row.at)}, {told}"
@@ -53,12 +53,20 @@ def _lines(found: DeskRecord) -> Iterator[str]:
     if found.missing:
         yield f"*{found.missing} entries do not open: the history is not complete."
     for keyed in found.keyed:
-        yield f"*Keyed at the desk {staff_datetime(keyed.at)}: {keyed.test}, form {keyed.number}"
+        yield from _heading(
+            f"Keyed at the desk {staff_datetime(keyed.at)}: {keyed.test}, form {keyed.number}"
+        )
         yield "; ".join(f"{name} {value} {unit}".strip() for name, value, unit, _ in keyed.values)
     for report in found.reports:
         yield from _report(report)
     if found.is_short:
         yield f"{found.total_reports - len(found.reports)} older reports are not printed."
+
+
+def _heading(text: str) -> Iterator[str]:
+    """A blank line and a bold one: sections are told apart by torchlight."""
+    yield ""
+    yield f"*{text}"
 
 
 def _transfusion(found: DeskRecord) -> Iterator[str]:
@@ -80,13 +88,18 @@ def _transfusion(found: DeskRecord) -> Iterator[str]:
 
 
 def _report(report: ReportCard) -> Iterator[str]:
-    yield f"*{report.title}, {staff_datetime(report.collected_at)} ({report.status_words})"
-    lines = [
-        f"{row.test} {row.value} {row.unit}{f' [{row.flag_words}]' if row.flag else ''}"
-        for row in report.results
-        if not row.is_withdrawn
-    ]
+    yield from _heading(
+        f"{report.title}, {staff_datetime(report.collected_at)} ({report.status_words})"
+    )
+    lines = [_result(row) for row in report.results if not row.is_withdrawn]
     if lines:
         yield "; ".join(lines)
     if report.narrative:
         yield report.narrative
+
+
+def _result(row: ResultRow) -> str:
+    """A value with its unit, its flag, and the range that it is judged by."""
+    flag = f" [{row.flag_words}]" if row.flag else ""
+    usual = f" ({row.reference_range})" if row.reference_range else ""
+    return f"{row.test} {row.value} {row.unit}{flag}{usual}"

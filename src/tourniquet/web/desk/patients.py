@@ -86,7 +86,8 @@ def find(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
     elif not (values["number"] or family_key(values["family"])):
         faults = (FieldError("family", "Give a number, or a family name."),)
     if faults:
-        return _find_page(http_request, FindPage(Form(values, faults)))
+        again = FindPage(Form(values, faults), people=standing.people, entries=standing.entries)
+        return _find_page(http_request, again)
     wanted = Wanted(values["number"], values["family"], values["given"], born)
     found = desk().demand().reading.index.search(wanted, limit=FOUND_MOST + 1)
     return _find_page(

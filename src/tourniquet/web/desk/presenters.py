@@ -58,7 +58,9 @@ class DeskShell:
 
     @property
     def navigation(self) -> tuple[NavItem, ...]:
-        """The navigation; none for somebody who has not signed in."""
+        """The navigation; none before somebody signed in, nor while all of it leads to one page."""
+        if self.data is None:
+            return ()
         return tuple(
             NavItem(label, href, key == self.section)
             for key, label, href, task in SECTIONS

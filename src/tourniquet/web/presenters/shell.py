@@ -83,6 +83,13 @@ class ProtectionMark:
 
 
 @dataclass(frozen=True)
+class NoCopyMark:
+    """No copy out of reach is known: said quietly to all, with a remedy to who can act."""
+
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class SignedIn:
     """Who is looking."""
 
@@ -144,6 +151,7 @@ class Shell:
     exercise: ExerciseMark | None = None
     incident: IncidentMark | None = None
     protection: ProtectionMark | None = None
+    no_copy: NoCopyMark | None = None
     crumbs: tuple[Crumb, ...] = ()
     done: str = ""
     form_errors: tuple[FieldError, ...] = ()

@@ -18,12 +18,18 @@ from tourniquet.web.presenters.shell import (
     ExerciseMark,
     FieldError,
     IncidentMark,
+    NoCopyMark,
     ProtectionMark,
     Shell,
     SignedIn,
 )
 
 LATE_SECONDS = 60  # a copy is seconds behind while all is well
+SET_UP_A_REPLICA = (
+    "Set up a replica on another machine, then put the line in its witness.vkey into "
+    "TOURNIQUET_WITNESS_KEY: docs/how-to/replica.md says how."
+)
+ASK_FOR_A_REPLICA = "Ask whoever runs Tourniquet for you to set up a replica on another machine."
 _DONE = "done"
 
 
@@ -54,6 +60,7 @@ def render(
         exercise=ExerciseMark(now, scenario) if scenario else None,
         incident=_incident_mark() if viewer else None,
         protection=_protection_mark(now) if viewer else None,
+        no_copy=_no_copy_mark(viewer) if viewer and not scenario else None,
         crumbs=crumbs,
         done=http_request.session.pop(_DONE, ""),
         form_errors=form_errors,
@@ -77,6 +84,17 @@ def _incident_mark() -> IncidentMark | None:
     if incident is None:
         return None
     return IncidentMark(incident.level, incident.title, incident.declared_at)
+
+
+def _no_copy_mark(viewer: Viewer) -> NoCopyMark | None:
+    """Said where no witness is pinned. Not in an exercise: nobody in it is real (see `render`)."""
+    if METER.read() is not None:
+        return None
+    if viewer.may(Task.ADMINISTER):
+        return NoCopyMark(SET_UP_A_REPLICA)
+    if viewer.may(Task.COMMAND_INCIDENT):
+        return NoCopyMark(ASK_FOR_A_REPLICA)
+    return NoCopyMark()
 
 
 def _protection_mark(now: datetime) -> ProtectionMark | None:
