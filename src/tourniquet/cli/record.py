@@ -11,6 +11,7 @@ import click
 from tourniquet.cli import (
     output,
     record_desk,
+    record_erase,
     record_history,
     record_keys,
     record_prove,
@@ -40,6 +41,7 @@ command.add_command(record_restore.command)
 command.add_command(record_replica.command)
 command.add_command(record_prove.command)
 command.add_command(record_keys.command)
+command.add_command(record_erase.command)
 
 
 command.add_command(record_history.command)

@@ -10,7 +10,8 @@ And of `compare`, once that is done:
 Invariants:
 - The vault was verified before (record.verification); nothing is restored from one that does not
   hold.
-- An entry whose key was erased is restored as an erased entry: it applies as nothing.
+- An entry whose key was erased is restored as an erased entry: it applies as nothing. So is one
+  whose key the vault says was destroyed, also behind `last`, whatever copy of the ring is used.
 - Progress is kept by the target's own journal: an interrupted restore goes on where it stopped, and
   refuses a journal that is not the beginning of this vault's.
 """
@@ -30,6 +31,7 @@ from django.db import connection, transaction
 from tourniquet.kernel.errors import IntegrityError, UserError
 from tourniquet.record import sealing
 from tourniquet.record.database import storage_errors
+from tourniquet.record.destroying import list_destroyed
 from tourniquet.record.home import find_home
 from tourniquet.record.journal import COLUMNS, Head, apply_run, read_head
 from tourniquet.record.keys import exercise_of
@@ -89,6 +91,8 @@ def restore(
     Raises: IntegrityError naming the first position that does not hold; UserError when the target
     holds another journal.
     """
+    # An older ring, put back, brings nobody back: the vault itself says which keys are gone.
+    ring.leave_out(list_destroyed(reader, ring))
     head = read_head()
     _demand_beginning(reader, ring, head, last)
     erased = 0

@@ -6,6 +6,8 @@
    database before it was sealed stops the sealer there.
 3. Have a key for each: the patient's, its own for a message tied to nobody, else the site's.
 4. Seal and publish, then note how far the vault has come.
+5. Where an erasure was carried out up to here, destroy its keys before anything is sealed behind it
+   (record.destroying); also what an earlier process did not come to.
 
 Invariants:
 - Positions are gapless and in commit order, so whoever tails them misses nothing.
@@ -29,22 +31,24 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError
 from tourniquet.record import bodies, sealing
 from tourniquet.record.bodies import Body, Content
 from tourniquet.record.database import storage_errors, take_sealer_lock
+from tourniquet.record.destroying import CARRIED_OUT, PUBLISHED, Destroyer
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import COLUMNS
 from tourniquet.record.keys import Keys, begin_keys, have_keys, open_keys
 from tourniquet.record.log import CHECKPOINT, read_last, read_tile
-from tourniquet.record.models import JournalEntry
+from tourniquet.record.models import Erasure, JournalEntry
 from tourniquet.record.notes import Checkpoint, VerifierKey, parse_verifier_key
 from tourniquet.record.registry import list_kinds
 from tourniquet.record.ring import NamedKey, Reached
 from tourniquet.record.tables import fetch_all
 from tourniquet.record.tree import Tree
-from tourniquet.record.vault import KEY_FILE, Vault, read_body
+from tourniquet.record.vault import KEY_FILE, Vault, VaultReader, read_body
 
 ENTRIES_AT_ONCE = 5_000
 BYTES_AT_ONCE = 32 * 1024 * 1024
 ROWS_A_QUERY = 500
+ERASURE_KINDS = {*PUBLISHED, CARRIED_OUT}
 
 
 def vault_folder() -> Path:
@@ -89,7 +93,7 @@ def open_sealer(*, now: datetime) -> Sealer:
         take_sealer_lock()
     vault = Vault.begin(disk, keys.signer) if is_new else Vault(disk, keys.signer)
     Disk(LocalFiles(settings.home())).create({KEY_FILE: f"{keys.signer.verifier}\n".encode()})
-    return Sealer(vault, keys, disk)
+    return Sealer(vault, keys, disk, now=now)
 
 
 def find_sealed() -> Checkpoint | None:
@@ -134,8 +138,11 @@ class Row(msgspec.Struct, frozen=True):
 class Sealer:
     """The one writer of a home's vault."""
 
-    def __init__(self, vault: Vault, keys: Keys, disk: Disk) -> None:
+    def __init__(self, vault: Vault, keys: Keys, disk: Disk, *, now: datetime) -> None:
         """Go on with a vault. Raises: IntegrityError when vault, ring and journal do not fit."""
+        self._disk = disk
+        self._destroyer = Destroyer(settings.home(), keys.ring)
+        self._is_heeded, self._moment = False, now
         self._vault = vault
         self._keys = keys
         self._site = keys.ring.site
@@ -169,6 +176,8 @@ class Sealer:
 
         Raises: IntegrityError naming the position that was changed.
         """
+        if not self._is_heeded:
+            self._heed_erasures()
         # 2. Entries.
         with storage_errors():
             take_sealer_lock()
@@ -190,6 +199,20 @@ class Sealer:
         self._chain = rows[-1].chain
         reached = Reached(self._vault.checkpoint.size, self._vault.checkpoint.root)
         self._keys.ring.keep_reached(reached)
+        if any(row.header.kind in ERASURE_KINDS for row in rows):
+            self._is_heeded, self._moment = False, now
+
+    def _heed_erasures(self) -> None:
+        """Destroy the keys of what was carried out up to here. Raises: StorageUnavailable."""
+        # 5. Erasures.
+        with storage_errors():
+            rows = Erasure.objects.values_list(
+                "asked_position", "approved_position", "ended_position"
+            )
+            positions = [one for row in rows for one in row if one and one <= self.position]
+        reader = VaultReader(self._disk, self.position)
+        self._destroyer.heed(reader, positions, now=self._moment)
+        self._is_heeded = True
 
     def _read_next(self) -> Iterator[Row]:
         position, total = self.position, 0
@@ -203,6 +226,8 @@ class Sealer:
                         "An entry of the journal is missing.", where=f"position {position}"
                     )
                 yield row
+                if row.header.kind == CARRIED_OUT:
+                    return  # nothing is sealed behind it before its keys are gone
                 total += len(row.body or b"")
             if len(found) < ROWS_A_QUERY or total >= BYTES_AT_ONCE:
                 return

@@ -1,0 +1,203 @@
+"""Keys destroyed because the record says so, and the list by which a replica can follow.
+
+The order of an erasure, so that nothing is half erased without anybody's knowing:
+1. One transaction of the journal takes content and rows away, and says so at a position P, naming
+   positions whose entries were sealed under the keys that are to go (flows.carry_out_erasures).
+2. The sealer seals up to P, and nothing beyond, under the keys as they were.
+3. It destroys the keys that the headers at those positions name, in the ring. What is sealed after
+   P about the same person gets a key of a new id.
+4. It publishes the openings of the erasure's entries, for replicas.
+Whoever opens the vault with a ring repeats 3 and 4 for every such entry: an older ring put back,
+or a process that died in between, changes nothing.
+
+Invariants:
+- Which keys go is said by the sealed record alone, by positions: no name, no subject.
+- The site's key and the log's are never destroyed, whatever an entry says.
+
+The form of the list: docs/reference/vault.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from tourniquet.kernel.errors import IntegrityError
+from tourniquet.record import bodies, sealing
+from tourniquet.record.disk import Disk, LocalFiles, Reader
+from tourniquet.record.entries import ErasureCarriedOut
+from tourniquet.record.opening import open_entry
+from tourniquet.record.registry import get_kind
+from tourniquet.record.ring import KeyRing
+from tourniquet.record.unsealing import Leaves, open_header
+from tourniquet.record.vault import VaultReader
+
+FILE = "vault-erasures"
+FORM = 1
+FILE_BYTES_MOST = 64 * 1024 * 1024
+CARRIED_OUT = "erasure.carried_out"
+PUBLISHED = ("erasure.asked", "erasure.approved", "erasure.withdrawn", "erasure.refused")
+KEYS_MOST = 10_000  # of one erasure
+
+
+class HeaderOpening(msgspec.Struct, frozen=True):
+    """What opens the header of one leaf, and nothing else."""
+
+    position: int
+    header: bytes
+    chain: bytes
+    key_id: bytes
+    salt: bytes
+
+
+class EntryOpening(msgspec.Struct, frozen=True):
+    """What opens one entry about nobody: header, body and the body's salt.
+
+    `keys`: of an `erasure.carried_out`, the headers of the entries that name the keys.
+    """
+
+    at: HeaderOpening
+    body: bytes
+    salt: bytes
+    keys: list[HeaderOpening] = msgspec.field(default_factory=list)
+
+
+class Published(msgspec.Struct, frozen=True):
+    """The list. `destroyed`: what was carried out up to this position has no key here any more."""
+
+    form: int = FORM
+    destroyed: int = 0
+    entries: list[EntryOpening] = msgspec.field(default_factory=list)
+
+
+_decoder = msgspec.json.Decoder(Published)
+_headers = msgspec.json.Decoder(sealing.Header)
+
+
+def read_published(files: Reader, name: str = FILE) -> Published:
+    """The list as it was published; an empty one where there is none. Raises: IntegrityError."""
+    if files.size(name) is None:
+        return Published()
+    return parse_published(files.read(name, bytes_most=FILE_BYTES_MOST))
+
+
+def parse_published(content: bytes) -> Published:
+    """The list from its bytes. Raises: IntegrityError when they are not in its form."""
+    try:
+        found = _decoder.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise IntegrityError("The list of erasures is not in its form.", where=FILE) from None
+    if found.form != FORM:
+        raise IntegrityError(
+            f"The list of erasures is of form {found.form}; this release knows {FORM}.",
+            where=FILE,
+            remedy="Use the release that wrote it, or a later one.",
+        )
+    return found
+
+
+class Destroyer:
+    """Destroys keys and keeps the list, for the one process that writes ring and vault."""
+
+    def __init__(self, home: Path, ring: KeyRing) -> None:
+        self._disk = Disk(LocalFiles(home))
+        self._ring = ring
+        self._opened: dict[int, EntryOpening] = {}
+
+    def heed(self, reader: VaultReader, positions: Iterable[int], *, now: datetime) -> None:
+        """Steps 3 and 4 for the entries at these positions, which are all that the vault has.
+
+        Raises: IntegrityError; StorageUnavailable: ask again.
+        """
+        last = 0
+        for position in sorted(set(positions)):
+            if position not in self._opened:
+                self._opened[position] = _open(reader, self._ring, position)
+            opening = self._opened[position]
+            if fields_of(opening.at).kind == CARRIED_OUT:
+                self._ring.erase_where_held((one.key_id for one in opening.keys), now=now)
+                last = position
+        entries = [self._opened[position] for position in sorted(self._opened)]
+        content = msgspec.json.encode(Published(FORM, last, entries))
+        is_there = self._disk.size(FILE) is not None
+        if is_there and self._disk.read(FILE, bytes_most=FILE_BYTES_MOST) == content:
+            return
+        if entries or is_there:
+            self._disk.replace(FILE, content)
+
+
+def fields_of(opening: HeaderOpening) -> sealing.Header:
+    """The fields of an opened header. Raises: IntegrityError when it is not in its form."""
+    try:
+        return _headers.decode(opening.header)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise IntegrityError(
+            "The header is not in its form.", where=f"position {opening.position}"
+        ) from None
+
+
+def _open(reader: VaultReader, ring: KeyRing, position: int) -> EntryOpening:
+    opened = open_entry(reader, ring, position)
+    if opened.content is None or opened.content.subject is not None:
+        raise IntegrityError("An erasure's entry has no content.", where=f"position {position}")
+    keys: list[HeaderOpening] = []
+    if opened.fields.kind == CARRIED_OUT:
+        body = _carried_out(opened.fields, opened.content.body)
+        for at in _checked(body.keys, position):
+            one = _header_at(reader, ring, at)
+            if one.key_id not in (bodies.NO_KEY, ring.site.id):
+                keys.append(one)
+    at_entry = HeaderOpening(
+        position,
+        opened.header.content,
+        opened.header.chain,
+        opened.header.key_id,
+        opened.header.salt,
+    )
+    return EntryOpening(at_entry, opened.content.body, opened.content.salt, keys)
+
+
+def _header_at(reader: VaultReader, ring: KeyRing, position: int) -> HeaderOpening:
+    leaf = reader.leaf(position)
+    one = bodies.open_header(leaf, reader.body(leaf), ring.site.key)
+    return HeaderOpening(position, one.content, one.chain, one.key_id, one.salt)
+
+
+def _carried_out(fields: sealing.Header, content: bytes) -> ErasureCarriedOut:
+    body = get_kind(fields.kind, fields.kind_version).decoder.decode(content)
+    assert isinstance(body, ErasureCarriedOut)  # its kind says so
+    return body
+
+
+def list_destroyed(reader: VaultReader, ring: KeyRing) -> set[bytes]:
+    """The ids of the keys that the vault itself says were destroyed.
+
+    Every header is looked at, so that no list can leave one out. Raises: IntegrityError.
+    """
+    found: set[bytes] = set()
+    for position in range(1, reader.size + 1):
+        unsealed = open_header(reader, position, ring.site.key)
+        if unsealed.header.kind == CARRIED_OUT:
+            found |= keys_destroyed_at(reader, ring, position)
+    return found
+
+
+def keys_destroyed_at(leaves: Leaves, ring: KeyRing, position: int) -> set[bytes]:
+    """The ids of the keys that the `erasure.carried_out` at this position says are destroyed."""
+    unsealed = open_header(leaves, position, ring.site.key)
+    content = bodies.open_content(unsealed.leaf, unsealed.sealed, ring.site.key)
+    body = _carried_out(unsealed.header, content.body)
+    ids = {open_header(leaves, at, ring.site.key).key_id for at in _checked(body.keys, position)}
+    return ids - {bodies.NO_KEY, ring.site.id}
+
+
+def _checked(positions: Iterable[int], before: int) -> list[int]:
+    wanted = list(positions)
+    if len(wanted) > KEYS_MOST or not all(0 < one < before for one in wanted):
+        raise IntegrityError(
+            "An erasure names positions that can't be its own.", where=f"position {before}"
+        )
+    return wanted
