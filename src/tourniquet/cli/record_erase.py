@@ -242,6 +242,57 @@ def carry_out_command(*, home: Path | None, as_json: bool) -> None:
         output.say("Nothing is due.")
 
 
+@command.command(
+    name="replica",
+    epilog=output.example(
+        "tourniquet record erase replica --of /replica",
+        "tourniquet record erase replica --of /replica --refuse ERASURE",
+    ),
+)
+@click.option(
+    "--of",
+    "folder",
+    type=output.path_argument_type(),
+    required=True,
+    help="The replica's folder.",
+)
+@click.option("--allow", multiple=True, metavar="ERASURE", help="Let it be carried out here.")
+@click.option("--refuse", multiple=True, metavar="ERASURE", help="Never carry it out here.")
+@click.option("--go-on", is_flag=True, help="After a stop: erasures go by themselves again.")
+@output.json_option
+def replica_command(
+    *, folder: Path, allow: tuple[str, ...], refuse: tuple[str, ...], go_on: bool, as_json: bool
+) -> None:
+    """At a replica: which erasures it has seen, and what a person here decides about them."""
+    from tourniquet.record.disk import Disk, LocalFiles
+    from tourniquet.record.keys import only_one
+    from tourniquet.record.replica_erasures import ReplicaErasures
+
+    erasures = ReplicaErasures(Disk(LocalFiles(folder)), None)
+    if allow or refuse or go_on:
+        with only_one(folder, "replica.lock"):
+            book = erasures.decide(allow=allow, refuse=refuse, go_on=go_on)
+    else:
+        book = erasures.read()
+    if as_json:
+        import msgspec
+
+        output.emit_json(msgspec.to_builtins(book))
+        return
+    if book.is_stopped:
+        output.say("STOPPED: more was due on one day than may be. Nothing goes by itself.")
+    for name, one in book.watched.items():
+        state = "refused here" if one.is_refused else "waits"
+        state = f"carried out {one.done_at.isoformat()}" if one.done_at else state
+        allowed = ", allowed here" if one.is_allowed else ""
+        output.say(
+            f"{name}: asked by {one.asked_by}, approved by {one.approved_by}, first seen "
+            f"{one.first_seen.isoformat()}: {state}{allowed}"
+        )
+    if not book.watched:
+        output.say("This replica has seen no erasure.")
+
+
 def _seal(now: datetime) -> bool:
     """Seal to the head, which destroys the keys; False where another process is at it."""
     from tourniquet.record.keys import only_one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from tourniquet.cli.record_verify import read_key
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 
 if TYPE_CHECKING:
+    from tourniquet.record.destroying import Published
     from tourniquet.record.disk import Reader
     from tourniquet.record.notes import Note
     from tourniquet.record.remote import Remote
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 1.0
 AT_ONCE_SECONDS = 0.02  # a server that answers at once is not asked more often than so
 RETRY_SECONDS = 5.0
+ERASURES_EVERY_SECONDS = 60.0
 
 
 @click.command(
@@ -85,6 +87,20 @@ RETRY_SECONDS = 5.0
     show_default=True,
     help="With --follow: seconds between pulls from a folder. A server tells when there is more.",
 )
+@click.option(
+    "--erasure-days",
+    type=click.IntRange(1, 365),
+    default=14,
+    show_default=True,
+    help="How many days an approved erasure waits here, from when this replica first saw it.",
+)
+@click.option(
+    "--erased-keys-a-day",
+    type=click.IntRange(0, 10_000),
+    default=20,
+    show_default=True,
+    help="How many wrapped keys may be destroyed here on one day. More: none is, and it ends.",
+)
 @output.json_option
 def command(
     *,
@@ -97,6 +113,8 @@ def command(
     keys_to: Path | None,
     follow: bool,
     every_seconds: float,
+    erasure_days: int,
+    erased_keys_a_day: int,
     as_json: bool,
 ) -> None:
     """Pull what is new in a vault, verify every byte, and countersign it with this clock.
@@ -104,6 +122,9 @@ def command(
     A history that is shorter or rewritten is refused, and the evidence kept. The replica opens
     nothing: the keys that it copies are wrapped. Run it on another machine, as an account that
     the source's cannot become. A server is told what was countersigned.
+
+    Erasures that two people approved at the source are carried out on the copied keys too, after
+    this machine's own waiting time, and never more on one day than allowed.
     """
     from tourniquet.record.replica_home import open_replica_home
 
@@ -113,12 +134,19 @@ def command(
     pinned = read_key(key_file, target / "vault") if key_file else None
     with open_replica_home(target, keys_to, pinned) as home:
         place.open(token_file or target / "token")
-        loop = _Puller(home, place)
+        limits = _ErasureLimits(erasure_days, erased_keys_a_day)
+        loop = _Puller(home, place, limits)
         if follow:
             loop.follow(every_seconds)
         found = loop.last if follow else loop.pull()
     if found is not None:
         _tell(found, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _ErasureLimits:
+    days: int
+    keys_a_day: int
 
 
 class _Folder:
@@ -152,6 +180,13 @@ class _Folder:
     def wait(self, size: int, stop: threading.Event, every_seconds: float) -> None:  # noqa: ARG002 (a folder does not tell)
         """Until it is worth looking again."""
         stop.wait(every_seconds)
+
+    def erasures(self) -> Published:
+        """The list beside the vault."""
+        from tourniquet.record.destroying import read_published
+        from tourniquet.record.disk import Disk, LocalFiles
+
+        return read_published(Disk(LocalFiles(self._folder.parent)))
 
     def tell(self, note: Note) -> None:
         """Nobody is told."""
@@ -197,6 +232,13 @@ class _Server:
         if time.monotonic() - begun < AT_ONCE_SECONDS:
             stop.wait(min(every_seconds, AT_ONCE_SECONDS))
 
+    def erasures(self) -> Published:
+        """The list that the server gives."""
+        from tourniquet.record.remote import RemoteErasures
+
+        assert self._remote is not None  # opened
+        return RemoteErasures(self._remote).read()
+
     def tell(self, note: Note) -> None:
         """Hand over what was countersigned."""
         self._files.tell(note)
@@ -210,9 +252,11 @@ class _Server:
 class _Puller:
     """Pulls into a replica, and tells the source."""
 
-    def __init__(self, home: ReplicaHome, place: _Folder | _Server) -> None:
+    def __init__(self, home: ReplicaHome, place: _Folder | _Server, limits: _ErasureLimits) -> None:
         self._home, self._place = home, place
         self._ring = home.ring(place.ring)
+        self._limits = limits
+        self._erasures_from = 0.0  # when the list is looked at next
         self._told = ""
         self.last: Pulled | None = None
 
@@ -227,6 +271,7 @@ class _Puller:
                 progress=lambda position: steps.describe(f"Pulled up to {position}"),
             )
         self._tell(replica)
+        self._erase(found)
         return found
 
     def follow(self, every_seconds: float) -> None:
@@ -253,6 +298,7 @@ class _Puller:
                 self._add(found)
                 steps.describe(f"Countersigned up to {found.checkpoint.size}")
                 self._tell(replica)
+                self._erase(found)
                 self._place.wait(found.checkpoint.size, stop, every_seconds)
         except StorageUnavailable as error:
             if vault.failure:
@@ -263,6 +309,32 @@ class _Puller:
             if type(error) is not IntegrityError:
                 raise  # a rewritten history
             output.note(f"tourniquet: {error}")
+
+    def _erase(self, found: Pulled) -> None:
+        """Heed the source's erasures, now and then. What is pulled is countersigned before.
+
+        Raises: ErasuresStopped: a person here decides, and the command ends.
+        """
+        from tourniquet.record.disk import Disk, LocalFiles
+        from tourniquet.record.replica_erasures import ReplicaErasures
+        from tourniquet.record.vault import VaultReader
+
+        if time.monotonic() < self._erasures_from:
+            return
+        folder = self._home.folder
+        erasures = ReplicaErasures(
+            Disk(LocalFiles(folder)),
+            self._ring,
+            days=self._limits.days,
+            keys_a_day=self._limits.keys_a_day,
+        )
+        reader = VaultReader(Disk(LocalFiles(folder / "vault")), found.checkpoint.size)
+        looked = erasures.look(self._place.erasures(), reader, now=datetime.now(UTC))
+        self._erasures_from = time.monotonic() + ERASURES_EVERY_SECONDS
+        for one in looked.seen:
+            output.note(f"tourniquet: erasure {one} was approved; it waits here.")
+        for one in looked.done:
+            output.note(f"tourniquet: erasure {one} was carried out here too.")
 
     def _add(self, found: Pulled) -> None:
         if self.last is None:

@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("vault/body/<str:segment>", vault_files.body),
     path("vault/cosignature", vault_files.cosignature),
     path("vault-keys", vault_files.wrapped_keys),
+    path("vault-erasures", vault_files.erasures),
     path("exercise/clock", exercise_control.clock_to),
     path("exercise/jobs", exercise_control.run_job),
 ]

@@ -37,7 +37,7 @@ from tourniquet.record.vault import VaultReader
 
 FILE = "vault-erasures"
 FORM = 1
-FILE_BYTES_MOST = 64 * 1024 * 1024
+FILE_BYTES_MOST = 8 * 1024 * 1024  # some thousand erasures; the newest are kept
 CARRIED_OUT = "erasure.carried_out"
 PUBLISHED = ("erasure.asked", "erasure.approved", "erasure.withdrawn", "erasure.refused")
 KEYS_MOST = 10_000  # of one erasure
@@ -122,6 +122,9 @@ class Destroyer:
                 last = position
         entries = [self._opened[position] for position in sorted(self._opened)]
         content = msgspec.json.encode(Published(FORM, last, entries))
+        while len(content) > FILE_BYTES_MOST:  # the oldest were heeded long ago
+            entries = entries[len(entries) // 10 + 1 :]
+            content = msgspec.json.encode(Published(FORM, last, entries))
         is_there = self._disk.size(FILE) is not None
         if is_there and self._disk.read(FILE, bytes_most=FILE_BYTES_MOST) == content:
             return
