@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,8 +28,9 @@ from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.pathology.models import CriticalCall, ServiceRequest
-from tourniquet.patients.fhir_queries import join_merged
+from tourniquet.patients.belongings import list_perhaps_same
 from tourniquet.patients.models import Patient
+from tourniquet.record.emptying import people_of
 from tourniquet.record.entries import (
     ErasureApproved,
     ErasureAsked,
@@ -91,7 +92,7 @@ def ask_erasure(
         raise UserError(f"Too long: at most {WORDS_LONGEST} characters.", where="words")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
         # 2. Whom.
-        people = sorted(_person(patient_id, viewer))
+        people = _person(patient_id, viewer)
         if find_open(people) is not None:
             raise UserError(
                 "An erasure of this person is open already.",
@@ -140,7 +141,7 @@ def approve_erasure(
                 remedy="Refuse it, or withdraw it and ask anew.",
             )
         people = list_subjects(found.pk)
-        if not people or join_merged(people) != frozenset(people):
+        if not is_still_whole(people):
             raise UserError(
                 "The person's record was merged with another one since this was asked for.",
                 remedy="Withdraw it and ask anew, so that it is known what is erased.",
@@ -188,17 +189,24 @@ def list_warnings(people: Iterable[str], *, now: datetime) -> list[str]:
     requests = ServiceRequest.objects.filter(patient_id__in=ids, status__in=("active", "on-hold"))
     if needs.exists() or requests.exists():
         found.append("waiting_test")
+    if any(list_perhaps_same(one) for one in ids):
+        found.append("perhaps_same")
     return found
 
 
-def _person(patient_id: str, viewer: Viewer) -> frozenset[str]:
+def is_still_whole(people: Sequence[str]) -> bool:
+    """Whether these are still all ids of one person."""
+    return bool(people) and set(people_of(people[0])) == set(people)
+
+
+def _person(patient_id: str, viewer: Viewer) -> tuple[str, ...]:
     """Every id of a person; of an organisation's viewer only its own patients."""
     seen = Patient.objects.filter(pk=patient_id)
     if viewer.organisation:
         seen = seen.filter(registered_organisation=viewer.organisation)
     if not seen.exists():
         raise NotFound("There is no such patient, or none that you may see.")
-    return join_merged({patient_id})
+    return people_of(patient_id)
 
 
 def _open_one(erasure_id: str) -> Erasure:

@@ -4,8 +4,9 @@
    `erasure.witnessed` with its note. The waiting counts from there, by its clock.
 2. Each that is due, in one transaction: look once more whether the person is still the same ids and
    nothing new stands against it. If so it is held, and a person alarmed, once a day.
-3. In the same transaction take content and rows away, and append `erasure.carried_out`: counts, and
-   positions that name the keys that the sealer destroys (record.destroying).
+3. In the same transaction take content and rows away (record.emptying), and append
+   `erasure.carried_out`: counts, and positions that name the keys that the sealer destroys
+   (record.destroying).
 4. Once the sealer has destroyed them, overwrite the database's free space; then append
    `erasure.finished`.
 
@@ -26,22 +27,21 @@ from datetime import datetime
 from django.db.models import Min
 
 from tourniquet.directory.roles import SYSTEM_VIEWER
-from tourniquet.flows.ask_erasure import list_warnings
+from tourniquet.flows.ask_erasure import is_still_whole, list_warnings
 from tourniquet.flows.raise_alarm import raise_alarm_once
 from tourniquet.kernel import settings
 from tourniquet.kernel.clock import london_midnight, service_day
 from tourniquet.kernel.errors import IntegrityError
-from tourniquet.patients.fhir_queries import join_merged
 from tourniquet.record.destroying import read_published
 from tourniquet.record.disk import Disk, LocalFiles
-from tourniquet.record.emptying import Emptied, empty_patient, sweep_database
+from tourniquet.record.emptying import Emptied, empty_patient, find_stray_entries
 from tourniquet.record.entries import ErasureCarriedOut, ErasureFinished, ErasureWitnessed
 from tourniquet.record.erasure_rules import WARNINGS, State, is_due
 from tourniquet.record.erasures import get_erasure, list_erasures, list_subjects, waiting_of
 from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.models import Erasure, JournalEntry
 from tourniquet.record.notes import Note
-from tourniquet.record.registry import list_kinds
+from tourniquet.record.sweeping import sweep_database
 from tourniquet.record.witness import Witnessed, demand_ours, find_cosigned
 
 HELD_ALARM = "erasure-held"
@@ -62,7 +62,7 @@ def carry_out_erasures(
     *,
     now: datetime,
     empty: Callable[[str], Emptied] = empty_patient,
-    sweep: Callable[[], None] = sweep_database,
+    sweep: Callable[[], object] = sweep_database,
 ) -> CarriedOut:
     """Do what is due. Raises: StorageUnavailable; what was done by then stays done."""
     cosigned = _newest()
@@ -82,7 +82,7 @@ def carry_out_erasures(
 
 
 def finish_erasures(
-    *, now: datetime, sweep: Callable[[], None] = sweep_database
+    *, now: datetime, sweep: Callable[[], object] = sweep_database
 ) -> tuple[str, ...]:
     """Finish those whose keys are destroyed; their ids. Raises: StorageUnavailable."""
     # 4. Keys are gone: sweep, and say so.
@@ -149,19 +149,15 @@ def _carry_out(
             _hold(journal, erasure, reasons, now)
             return True
         # 3. Content, rows, and the entry.
-        keys = _positions_of_keys(people)
-        before = _emptied_messages()
-        entries, rows = 0, 0
-        for one in people:
-            emptied = empty(one)
-            entries += emptied.entries
-            rows += sum(emptied.rows.values())
-        messages = _emptied_messages() - before
+        keys = set(_positions_of_keys(people))
+        stray = find_stray_entries(people[0])
+        emptied = empty(people[0])
         body = ErasureCarriedOut(
             erasure=erasure.pk,
-            entries=entries,
-            rows=rows,
-            keys=tuple(sorted({*keys, *messages})),
+            entries=emptied.entries,
+            rows=sum(count for _, count in emptied.rows),
+            keys=tuple(sorted({*keys, *stray.messages, *stray.reviews})),
+            mentions=emptied.mentions,
         )
         journal.append(body, cause=erasure.approved_position)
     return False
@@ -169,7 +165,7 @@ def _carry_out(
 
 def _against(erasure: Erasure, people: Sequence[str], now: datetime) -> list[str]:
     """Why it must not be carried out as it was approved."""
-    if not people or join_merged(people) != frozenset(people):
+    if not is_still_whole(people):
         return [MERGED]
     known = erasure.warnings.split(",")
     return [WARNINGS[one] for one in list_warnings(people, now=now) if one not in known]
@@ -194,10 +190,3 @@ def _positions_of_keys(people: Sequence[str]) -> list[int]:
         .annotate(first=Min("position"))
     )
     return [row["first"] for row in rows]
-
-
-def _emptied_messages() -> set[int]:
-    """Positions of messages with a key of their own whose content is gone."""
-    own = [kind.name for kind in list_kinds() if kind.own_key]
-    rows = JournalEntry.objects.filter(subject__isnull=True, body__isnull=True, kind__in=own)
-    return set(rows.values_list("position", flat=True))

@@ -1,4 +1,4 @@
-"""Django's handle on this package: its label, and the loading of its apply functions."""
+"""Django's handle on this package: its label, and the loading of what it registers."""
 
 from __future__ import annotations
 
@@ -16,3 +16,4 @@ class PathologyConfig(AppConfig):
 
     def ready(self) -> None:
         importlib.import_module("tourniquet.pathology.apply")
+        importlib.import_module("tourniquet.pathology.belongings")

@@ -39,7 +39,7 @@ class MessageApplied(Body, frozen=True):
     attempts: int = 1
 
 
-@kind("message.reviewed", patient=False)
+@kind("message.reviewed", patient=False, own_key=True)
 class MessageReviewed(Body, frozen=True):
     """A person has dealt with a refused message."""
 
@@ -160,13 +160,15 @@ class ErasureCarriedOut(Body, frozen=True):
     """Content and rows are gone, in this very transaction; whose they were is not said.
 
     `keys`: positions, one for each key that is to be destroyed: the entry there was sealed under
-    it, if it was sealed with its content at all.
+    it, if it was sealed with its content at all. Where that is the site's key, which stays, the
+    entry alone is left out of every restore. `mentions`: positions that a person must look at.
     """
 
     erasure: str
     entries: int
     rows: int
     keys: tuple[int, ...] = ()
+    mentions: tuple[int, ...] = ()
 
 
 @kind("erasure.finished", patient=False)

@@ -72,6 +72,7 @@ WARNINGS: dict[str, str] = {
     "critical_result": "A critical result has not been phoned through",
     "waiting_test": "A test has been asked for and is still to be done",
     "appointment": "An appointment is ahead",
+    "perhaps_same": "Somebody not yet identified has a number of this person",
 }
 
 

@@ -81,7 +81,8 @@ class Erasure(models.Model):
     """That a person is to be erased, or was; whose it is, is in `ErasureSubject` until then.
 
     `state`: asked, approved, withdrawn, refused, carried_out, finished. `keys`: positions, joined
-    by commas, at which the keys are named that are destroyed.
+    by commas, at which the keys are named that are destroyed; `mentions`: of entries that a person
+    must look at.
     """
 
     id = models.TextField(primary_key=True)
@@ -107,6 +108,7 @@ class Erasure(models.Model):
     entries = models.BigIntegerField()
     rows = models.BigIntegerField()
     keys = models.TextField()
+    mentions = models.TextField()
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
                 ("entries", models.BigIntegerField()),
                 ("rows", models.BigIntegerField()),
                 ("keys", models.TextField()),
+                ("mentions", models.TextField()),
                 ("finished_at", models.DateTimeField(null=True)),
             ],
             options={
