@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -22,18 +24,33 @@ from tourniquet.flows.ask_erasure import (
     withdraw_erasure,
 )
 from tourniquet.flows.carry_out_erasures import carry_out_erasures
-from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
+from tourniquet.kernel.errors import NotFound, OperatorError, PermissionRefused, UserError
+from tourniquet.pathology.desk_reading import DeskReading, make_folder
 from tourniquet.patients.models import Identifier, Patient
-from tourniquet.record.destroying import list_destroyed, read_published
+from tourniquet.patients.queries import Wanted
+from tourniquet.record.destroying import (
+    UNHEEDED_KEYS_MOST,
+    ignore_erasures,
+    list_orders,
+    read_published,
+)
 from tourniquet.record.disk import Disk, LocalFiles
-from tourniquet.record.entries import MessageApplied
+from tourniquet.record.entries import (
+    AlarmRaised,
+    ErasureApproved,
+    ErasureAsked,
+    ErasureCarriedOut,
+    MessageApplied,
+    MessageReceived,
+    MessageReviewed,
+)
 from tourniquet.record.erasure_rules import EXEMPTIONS, WARNINGS, State
 from tourniquet.record.erasures import find_open, get_erasure, list_subjects, read_words
 from tourniquet.record.journal import Act, read_head, writing
-from tourniquet.record.keys import RING_FILE
+from tourniquet.record.keys import RING_FILE, open_keys
 from tourniquet.record.models import Alarm, ErasureSubject, JournalEntry
 from tourniquet.record.replay import compare_tables
-from tourniquet.record.restoring import compare, prepare_target, restore
+from tourniquet.record.restoring import compare, heeded_orders, prepare_target, restore
 from tourniquet.record.ring import KeyRing, copy_ring
 from tourniquet.record.sealer import keys_folder, vault_folder
 from tourniquet.record.verification import verify_vault
@@ -263,10 +280,11 @@ def test_an_older_ring_does_not_bring_the_person_back(
     ring = KeyRing(older, keys.root)
     key = ring.patient_id(patient)
     assert ring.find_key(key) is not None
-    assert list_destroyed(reader, ring) == {key}
+    (order,) = list_orders(reader, ring)
+    assert (order.erasure, order.keys, order.positions) == (erasure, {key}, frozenset())
     with target(databases, database, database.vendor):
         prepare_target()
-        restore(reader, ring, last=reader.size)
+        restore(reader, ring, last=reader.size, orders=heeded_orders(reader, ring))
         compare(reader, last=reader.size)
         assert [table for table in compare_tables() if not table.equal] == []
         assert not Patient.objects.filter(pk=patient).exists()
@@ -375,3 +393,180 @@ def test_the_vault_verifies_after_it(database: Database) -> None:
     _, keys = opened()
     found = verify_vault(Disk(LocalFiles(vault_folder())), keys.signer.verifier)
     assert found.checkpoint.size == read_head().position
+
+
+def test_orders_that_name_more_than_a_few_held_keys_ask_a_person(database: Database) -> None:
+    """A production in others' hands seals an erasure of everybody; the replica's ring has all."""
+    people = seed_region()
+    seal()
+    older = keys_folder().parent / "older.sqlite3"
+    copy_ring(keys_folder() / RING_FILE, older)
+    for one in people[: UNHEEDED_KEYS_MOST + 1]:
+        approved(one)
+    carry_out_erasures(now=DUE)
+    seal()
+    reader, keys = opened()
+    ring = KeyRing(older, keys.root)
+    with pytest.raises(OperatorError, match="name 21 keys that this ring still has") as caught:
+        heeded_orders(reader, ring)
+    assert "--ignore-erasure" in caught.value.remedy
+    orders = heeded_orders(reader, ring, heed=True)
+    assert len(orders) == UNHEEDED_KEYS_MOST + 1
+    assert len(heeded_orders(reader, ring, ignore=[orders[0].erasure])) == UNHEEDED_KEYS_MOST
+    assert len(heeded_orders(reader, keys.ring)) == len(orders)  # nothing is left to be heeded
+
+
+def test_an_order_without_two_peoples_words_is_none(database: Database) -> None:
+    patient, *_ = seed_region()
+    with writing(Act("ada", NOW)) as journal:
+        position = JournalEntry.objects.filter(subject=patient).order_by("position").first()
+        assert position is not None
+        asked = ErasureAsked(
+            erasure="x", ground="b", asked_for="person", identity="known", records=1
+        )
+        journal.append(asked)
+        journal.append(ErasureApproved(erasure="x", days=1))
+        journal.append(ErasureCarriedOut(erasure="x", entries=0, rows=0, keys=(position.pk,)))
+    seal()
+    reader, keys = opened()
+    assert list_orders(reader, keys.ring) == []
+
+
+def test_an_ignored_erasure_keeps_its_keys(database: Database) -> None:
+    patient, *_ = seed_region()
+    erasure = approved(patient)
+    seal()
+    ignore_erasures(keys_folder(), [erasure])
+    carry_out_erasures(now=DUE)
+    seal()
+    ring = opened()[1].ring
+    assert ring.find_key(ring.patient_id(patient)) is not None
+
+
+def test_a_message_of_nobodys_and_its_review_go_too(
+    databases: Databases, database: Database
+) -> None:
+    """Sealed under keys of their own: both keys are destroyed. An older review lies under the
+    site's key, which stays: it is left out of a restore by its position.
+    """
+    patient, *_ = seed_region()
+    number = next(one for one in numbers_of(patient) if len(one) == 10)
+    refused = MessageReceived("LAB|X1", "C1", "d", "ORU^R01", "AR", f"PID|{number}".encode())
+    with writing(Act("tester", NOW)) as journal:
+        message = journal.append(refused)
+        review = journal.append(MessageReviewed(message=message, note="Spoke to the ward."))
+        bystander = journal.append(
+            MessageReceived("LAB|X1", "C2", "d", "ORU^R01", "AR", b"PID|9990000000")
+        )
+    erasure = approved(patient)
+    seal()
+    carry_out_erasures(now=DUE)
+    bodies = {e.pk: e.body for e in JournalEntry.objects.filter(pk__gte=message, pk__lte=bystander)}
+    assert bodies[message] is bodies[review] is None
+    assert bodies[bystander] is not None
+    seal()
+    reader, keys = opened()
+    (order,) = list_orders(reader, keys.ring)
+    assert (order.erasure, len(order.keys)) == (erasure, 3)
+    assert all(keys.ring.find_key(key) is None for key in order.keys)
+    with target(databases, database, database.vendor):
+        prepare_target()
+        restore(
+            reader,
+            keys.ring,
+            last=reader.size,
+            orders=[replace(order, positions=frozenset({bystander}))],
+        )
+        compare(reader, last=reader.size)
+        assert JournalEntry.objects.get(pk=bystander).body is None
+        assert JournalEntry.objects.get(pk=message).body is None
+
+
+# The desk -----------------------------------------------------------------------------------------
+
+
+def desk_over(ring: Path, folder: Path) -> DeskReading:
+    """A desk whose ring is this copy."""
+    make_folder(folder)
+    keys = open_keys(keys_folder())
+    keys.ring.close()
+    return DeskReading(vault_folder(), ring, folder, key=keys.signer.verifier, root=keys.root)
+
+
+def found_by(desk: DeskReading, number: str) -> list[str]:
+    return [one.id for one in desk.index.search(Wanted(number=number))]
+
+
+def test_a_desk_that_runs_drops_the_person_and_so_does_one_with_an_older_ring(
+    database: Database, tmp_path: Path
+) -> None:
+    patient, other, *_ = seed_region()
+    number, others = numbers_of(patient)[0], numbers_of(other)[0]
+    seal()
+    older = tmp_path / "older.sqlite3"
+    copy_ring(keys_folder() / RING_FILE, older)
+    running = desk_over(keys_folder() / RING_FILE, tmp_path / "running")
+    behind = desk_over(older, tmp_path / "behind")
+    for desk in (running, behind):
+        desk.follow()
+        assert found_by(desk, number) == [patient]
+    positions = behind.index.positions(patient, most=100)
+    assert len(behind.read_entries(positions)[0]) == len(positions) > 0
+    approved(patient)
+    carry_out_erasures(now=DUE)
+    seal()
+    for desk in (running, behind):
+        desk.follow()
+        assert found_by(desk, number) == []
+        assert found_by(desk, others) == [other]
+        assert desk.read_entries(positions) == ([], 0)
+        assert desk.standing.fault == ""
+    again = desk_over(older, tmp_path / "again")
+    again.follow()
+    assert found_by(again, number) == []
+
+
+def test_a_desk_goes_on_from_its_index_without_the_person(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of the index that were written down name the entries that say who was erased."""
+    from tourniquet.record import following
+
+    monkeypatch.setattr(following, "MARK_EVERY", 256)
+    patient, *_ = seed_region()
+    number = numbers_of(patient)[0]
+    seal()
+    older = tmp_path / "older.sqlite3"
+    copy_ring(keys_folder() / RING_FILE, older)
+    approved(patient)
+    carry_out_erasures(now=DUE)
+    with writing(Act("tester", NOW)) as journal:
+        for count in range(300):
+            journal.append(AlarmRaised(f"a{count}", "test", "A test."))
+    seal()
+    first = desk_over(older, tmp_path / "desk")
+    first.follow()
+    assert list((tmp_path / "desk" / "index").iterdir())
+    second = desk_over(older, tmp_path / "desk")
+    assert second.standing.position >= 256
+    assert found_by(second, number) == []
+    second.follow()
+    assert found_by(second, number) == []
+
+
+def test_a_desk_leaves_nobody_out_for_orders_that_name_too_many(
+    database: Database, tmp_path: Path
+) -> None:
+    people = seed_region()
+    seal()
+    older = tmp_path / "older.sqlite3"
+    copy_ring(keys_folder() / RING_FILE, older)
+    for one in people[: UNHEEDED_KEYS_MOST + 1]:
+        approved(one)
+    numbers = [numbers_of(one)[0] for one in people]
+    carry_out_erasures(now=DUE)
+    seal()
+    desk = desk_over(older, tmp_path / "desk")
+    desk.follow()
+    assert all(found_by(desk, number) for number in numbers)
+    assert "erasures whose keys are here still (21)" in desk.standing.fault

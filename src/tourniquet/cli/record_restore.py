@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from tourniquet.cli.record_verify import read_key
 from tourniquet.kernel.errors import OperatorError, UserError
 
 if TYPE_CHECKING:
+    from tourniquet.record.destroying import Order
     from tourniquet.record.keys import Keys
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.vault import VaultReader
@@ -64,6 +65,18 @@ REPORT_FILE = "restore-report.note"
     type=output.path_argument_type(),
     help=f"Where the signed report goes. Default: {REPORT_FILE} in the folder of --into, or here.",
 )
+@click.option(
+    "--heed-erasures",
+    is_flag=True,
+    help="The keys are an old copy: leave out what the vault says was erased, however many.",
+)
+@click.option(
+    "--ignore-erasure",
+    "ignored",
+    multiple=True,
+    metavar="ERASURE",
+    help="This erasure is nobody's (production was in others' hands): restore what it names.",
+)
 @output.json_option
 def command(
     *,
@@ -73,6 +86,8 @@ def command(
     key_file: Path | None,
     at: str | None,
     report_file: Path | None,
+    heed_erasures: bool,
+    ignored: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Verify a vault, replay it into an empty database, compare, and write a signed report.
@@ -84,10 +99,11 @@ def command(
     begun = time.monotonic()
     folder = None if "://" in target else Path(target).expanduser().resolve()
     output.configure_django(home=folder or vault.parent, database_url="" if folder else target)
+    from tourniquet.record.destroying import ignore_erasures
     from tourniquet.record.disk import Disk, LocalFiles
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last
-    from tourniquet.record.restoring import mark_restored
+    from tourniquet.record.restoring import heeded_orders, mark_restored
     from tourniquet.record.vault import VaultReader
     from tourniquet.record.verification import verify_vault
 
@@ -102,10 +118,14 @@ def command(
     reader = VaultReader(disk, verified.checkpoint.size)
     last = _last_position(at, reader, opened)
     # 2. Replay and compare.
-    report = _restore(reader, opened, last, verified, key_pinned=key_file is not None)
+    with output.progress("Looking for erasures"):
+        orders = heeded_orders(reader, opened.ring, ignore=ignored, heed=heed_erasures)
+    report = _restore(reader, opened, last, verified, orders, key_pinned=key_file is not None)
     # 3. The vault and its keys, so that the new home goes on with them.
     if folder is not None and at is None:
         _complete(vault, keys or vault.parent / "keys", folder)
+        if ignored:
+            ignore_erasures(folder / "keys", ignored)
     # 4. Report.
     note = report.signed(opened.signer)
     place = report_file or (folder or Path.cwd()) / REPORT_FILE
@@ -155,7 +175,13 @@ def _last_position(at: str | None, reader: VaultReader, keys: Keys) -> int:
 
 
 def _restore(
-    reader: VaultReader, keys: Keys, last: int, verified: Verified, *, key_pinned: bool
+    reader: VaultReader,
+    keys: Keys,
+    last: int,
+    verified: Verified,
+    orders: Sequence[Order],
+    *,
+    key_pinned: bool,
 ) -> RestoreReport:
     from django.db import connection
 
@@ -164,7 +190,7 @@ def _restore(
 
     prepare_target()
     with steps_to("Restoring", last) as moved:
-        restored = restore(reader, keys.ring, last=last, progress=moved)
+        restored = restore(reader, keys.ring, last=last, orders=orders, progress=moved)
     with steps_to("Comparing", last) as moved:
         tables = compare(reader, last=last, progress=moved)
     return RestoreReport(

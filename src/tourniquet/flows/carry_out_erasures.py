@@ -37,7 +37,13 @@ from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.emptying import Emptied, empty_patient, find_stray_entries
 from tourniquet.record.entries import ErasureCarriedOut, ErasureFinished, ErasureWitnessed
 from tourniquet.record.erasure_rules import WARNINGS, State, is_due
-from tourniquet.record.erasures import get_erasure, list_erasures, list_subjects, waiting_of
+from tourniquet.record.erasures import (
+    MOST,
+    get_erasure,
+    list_erasures,
+    list_subjects,
+    waiting_of,
+)
 from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.models import Erasure, JournalEntry
 from tourniquet.record.notes import Note
@@ -45,7 +51,6 @@ from tourniquet.record.sweeping import sweep_database
 from tourniquet.record.witness import Witnessed, demand_ours, find_cosigned
 
 HELD_ALARM = "erasure-held"
-AT_ONCE = 50
 MERGED = "the person's record was merged with another one"
 
 
@@ -66,7 +71,7 @@ def carry_out_erasures(
 ) -> CarriedOut:
     """Do what is due. Raises: StorageUnavailable; what was done by then stays done."""
     cosigned = _newest()
-    approved = list_erasures(states=(State.APPROVED,), limit=AT_ONCE)
+    approved = list_erasures(states=(State.APPROVED,), limit=MOST)
     # 1. The witness's clock.
     if cosigned is not None:
         _note_witness(approved, *cosigned, now=now)
@@ -86,7 +91,7 @@ def finish_erasures(
 ) -> tuple[str, ...]:
     """Finish those whose keys are destroyed; their ids. Raises: StorageUnavailable."""
     # 4. Keys are gone: sweep, and say so.
-    open_ones = list_erasures(states=(State.CARRIED_OUT,), limit=AT_ONCE)
+    open_ones = list_erasures(states=(State.CARRIED_OUT,), limit=MOST)
     if not open_ones:
         return ()
     destroyed = read_published(Disk(LocalFiles(settings.home()))).destroyed

@@ -20,6 +20,7 @@ The form of the list: docs/reference/vault.md.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -28,19 +29,28 @@ import msgspec
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record import bodies, sealing
 from tourniquet.record.disk import Disk, LocalFiles, Reader
-from tourniquet.record.entries import ErasureCarriedOut
+from tourniquet.record.entries import (
+    ErasureApproved,
+    ErasureAsked,
+    ErasureCarriedOut,
+    ErasureRefused,
+    ErasureWithdrawn,
+)
 from tourniquet.record.opening import open_entry
 from tourniquet.record.registry import get_kind
-from tourniquet.record.ring import KeyRing
-from tourniquet.record.unsealing import Leaves, open_header
+from tourniquet.record.ring import KeyRing, NamedKey
+from tourniquet.record.unsealing import Leaves, Unsealed, open_header
 from tourniquet.record.vault import VaultReader
 
 FILE = "vault-erasures"
+IGNORED_FILE = "ignored-erasures"  # in the folder of keys: ids, one a line, that are nobody's
+IGNORED_BYTES_MOST = 1024 * 1024
 FORM = 1
 FILE_BYTES_MOST = 8 * 1024 * 1024  # some thousand erasures; the newest are kept
 CARRIED_OUT = "erasure.carried_out"
 PUBLISHED = ("erasure.asked", "erasure.approved", "erasure.withdrawn", "erasure.refused")
 KEYS_MOST = 10_000  # of one erasure
+UNHEEDED_KEYS_MOST = 20  # heeded without asking a person, though the ring still has them
 
 
 class HeaderOpening(msgspec.Struct, frozen=True):
@@ -102,9 +112,11 @@ def parse_published(content: bytes) -> Published:
 class Destroyer:
     """Destroys keys and keeps the list, for the one process that writes ring and vault."""
 
-    def __init__(self, home: Path, ring: KeyRing) -> None:
+    def __init__(self, home: Path, ring: KeyRing, *, ignored: Iterable[str] = ()) -> None:
+        """`ignored`: erasures that are nobody's, whose keys stay."""
         self._disk = Disk(LocalFiles(home))
         self._ring = ring
+        self._ignored = frozenset(ignored)
         self._opened: dict[int, EntryOpening] = {}
 
     def heed(self, reader: VaultReader, positions: Iterable[int], *, now: datetime) -> None:
@@ -115,7 +127,7 @@ class Destroyer:
         last = 0
         for position in sorted(set(positions)):
             if position not in self._opened:
-                self._opened[position] = _open(reader, self._ring, position)
+                self._opened[position] = _open(reader, self._ring, position, self._ignored)
             opening = self._opened[position]
             if fields_of(opening.at).kind == CARRIED_OUT:
                 self._ring.erase_where_held((one.key_id for one in opening.keys), now=now)
@@ -132,6 +144,21 @@ class Destroyer:
             self._disk.replace(FILE, content)
 
 
+def read_ignored(keys: Path) -> list[str]:
+    """The erasures that somebody said are nobody's, from the folder of keys."""
+    disk = Disk(LocalFiles(keys))
+    if disk.size(IGNORED_FILE) is None:
+        return []
+    text = disk.read(IGNORED_FILE, bytes_most=IGNORED_BYTES_MOST).decode("utf-8", "replace")
+    return text.split()
+
+
+def ignore_erasures(keys: Path, erasures: Iterable[str]) -> None:
+    """Write down that these erasures are nobody's."""
+    lines = sorted({*read_ignored(keys), *erasures})
+    Disk(LocalFiles(keys)).replace(IGNORED_FILE, "".join(f"{one}\n" for one in lines).encode())
+
+
 def fields_of(opening: HeaderOpening) -> sealing.Header:
     """The fields of an opened header. Raises: IntegrityError when it is not in its form."""
     try:
@@ -142,14 +169,16 @@ def fields_of(opening: HeaderOpening) -> sealing.Header:
         ) from None
 
 
-def _open(reader: VaultReader, ring: KeyRing, position: int) -> EntryOpening:
+def _open(
+    reader: VaultReader, ring: KeyRing, position: int, ignored: frozenset[str]
+) -> EntryOpening:
     opened = open_entry(reader, ring, position)
     if opened.content is None or opened.content.subject is not None:
         raise IntegrityError("An erasure's entry has no content.", where=f"position {position}")
     keys: list[HeaderOpening] = []
     if opened.fields.kind == CARRIED_OUT:
         body = _carried_out(opened.fields, opened.content.body)
-        for at in _checked(body.keys, position):
+        for at in () if body.erasure in ignored else _checked(body.keys, position):
             one = _header_at(reader, ring, at)
             if one.key_id not in (bodies.NO_KEY, ring.site.id):
                 keys.append(one)
@@ -175,26 +204,76 @@ def _carried_out(fields: sealing.Header, content: bytes) -> ErasureCarriedOut:
     return body
 
 
-def list_destroyed(reader: VaultReader, ring: KeyRing) -> set[bytes]:
-    """The ids of the keys that the vault itself says were destroyed.
+@dataclass(frozen=True)
+class Order:
+    """What one `erasure.carried_out` says is gone: keys, and entries under the site's key."""
 
-    Every header is looked at, so that no list can leave one out. Raises: IntegrityError.
+    erasure: str
+    position: int
+    keys: frozenset[bytes]
+    positions: frozenset[int]
+
+
+class Orders:
+    """The orders of a vault, told of its entries in their order.
+
+    One counts only behind an approval by another account than the one that asked, as at a replica.
     """
-    found: set[bytes] = set()
-    for position in range(1, reader.size + 1):
-        unsealed = open_header(reader, position, ring.site.key)
-        if unsealed.header.kind == CARRIED_OUT:
-            found |= keys_destroyed_at(reader, ring, position)
-    return found
+
+    def __init__(self, leaves: Leaves, site: NamedKey) -> None:
+        self._leaves, self._site = leaves, site
+        self._asked: dict[str, str] = {}
+        self._approved: set[str] = set()
+
+    def tell(self, unsealed: Unsealed) -> Order | None:
+        """The order of this entry, if it is one. Raises: IntegrityError."""
+        header = unsealed.header
+        if header.kind not in (*PUBLISHED, CARRIED_OUT):
+            return None
+        content = bodies.open_content(unsealed.leaf, unsealed.sealed, self._site.key)
+        body = get_kind(header.kind, header.kind_version).decoder.decode(content.body)
+        if isinstance(body, ErasureAsked):
+            self._asked.setdefault(body.erasure, header.actor)
+        elif isinstance(body, ErasureApproved):
+            if self._asked.get(body.erasure, header.actor) != header.actor:
+                self._approved.add(body.erasure)
+        elif isinstance(body, ErasureWithdrawn | ErasureRefused):
+            self._approved.discard(body.erasure)
+        elif body.erasure in self._approved:
+            return self._order(body, header.position)
+        return None
+
+    def _order(self, body: ErasureCarriedOut, position: int) -> Order:
+        site = self._site
+        keys, positions = set(), set()
+        for at in _checked(body.keys, position):
+            key_id = open_header(self._leaves, at, site.key).key_id
+            if key_id == site.id:
+                positions.add(at)
+            elif key_id != bodies.NO_KEY:
+                keys.add(key_id)
+        return Order(body.erasure, position, frozenset(keys), frozenset(positions))
 
 
-def keys_destroyed_at(leaves: Leaves, ring: KeyRing, position: int) -> set[bytes]:
-    """The ids of the keys that the `erasure.carried_out` at this position says are destroyed."""
-    unsealed = open_header(leaves, position, ring.site.key)
-    content = bodies.open_content(unsealed.leaf, unsealed.sealed, ring.site.key)
-    body = _carried_out(unsealed.header, content.body)
-    ids = {open_header(leaves, at, ring.site.key).key_id for at in _checked(body.keys, position)}
-    return ids - {bodies.NO_KEY, ring.site.id}
+def list_orders(reader: VaultReader, ring: KeyRing) -> list[Order]:
+    """What the vault itself says is gone, in order. Every header is looked at, so that nothing
+    beside the vault can leave one out. Raises: IntegrityError.
+    """
+    orders = Orders(reader, ring.site)
+    told = (
+        orders.tell(open_header(reader, position, ring.site.key))
+        for position in range(1, reader.size + 1)
+    )
+    return [one for one in told if one is not None]
+
+
+def list_unheeded(orders: Iterable[Order], ring: KeyRing) -> list[Order]:
+    """Those of whose keys this copy of the ring holds some still: it is older, or nobody's orders.
+
+    A production in others' hands can seal orders that name everybody; whoever heeds what a ring
+    does not say demands that they are few (UNHEEDED_KEYS_MOST), or asks a person.
+    """
+    return [one for one in orders if any(ring.has_key(key_id) for key_id in one.keys)]
 
 
 def _checked(positions: Iterable[int], before: int) -> list[int]:

@@ -233,6 +233,14 @@ class KeyRing:
         for key_id in self._left_out:
             self._held.pop(key_id, None)
 
+    def has_key(self, key_id: bytes) -> bool:
+        """Whether a key lies here, whatever is left out."""
+        with _errors():
+            row = self._database.execute(
+                "SELECT 1 FROM key WHERE id = ? AND wrapped IS NOT NULL", (key_id,)
+            ).fetchone()
+        return row is not None
+
     def list_erased(self) -> list[bytes]:
         """The ids of the keys that were destroyed, or are left out."""
         with _errors():

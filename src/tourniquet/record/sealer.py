@@ -31,7 +31,7 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError
 from tourniquet.record import bodies, sealing
 from tourniquet.record.bodies import Body, Content
 from tourniquet.record.database import storage_errors, take_sealer_lock
-from tourniquet.record.destroying import CARRIED_OUT, PUBLISHED, Destroyer
+from tourniquet.record.destroying import CARRIED_OUT, PUBLISHED, Destroyer, read_ignored
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.home import exercise_name
 from tourniquet.record.journal import COLUMNS
@@ -141,7 +141,8 @@ class Sealer:
     def __init__(self, vault: Vault, keys: Keys, disk: Disk, *, now: datetime) -> None:
         """Go on with a vault. Raises: IntegrityError when vault, ring and journal do not fit."""
         self._disk = disk
-        self._destroyer = Destroyer(settings.home(), keys.ring)
+        ignored = read_ignored(keys_folder())
+        self._destroyer = Destroyer(settings.home(), keys.ring, ignored=ignored)
         self._is_heeded, self._moment = False, now
         self._vault = vault
         self._keys = keys
