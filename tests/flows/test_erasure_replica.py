@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.flows.test_cli_record import answer, tourniquet
 from tests.flows.test_erasure import ALL, BEN, DUE, approved, heard
+from tests.flows.test_machines import client as bearer
 from tests.support.console import NOW, seed_region
 from tests.support.database import Database
 from tests.support.sealing import seal
@@ -18,7 +20,12 @@ from tourniquet.flows.ask_erasure import approve_erasure, withdraw_erasure
 from tourniquet.flows.carry_out_erasures import carry_out_erasures
 from tourniquet.kernel.errors import IntegrityError, NotFound, StorageUnavailable
 from tourniquet.record import replica_erasures
-from tourniquet.record.destroying import EntryOpening, Published, read_published
+from tourniquet.record.destroying import (
+    EntryOpening,
+    Published,
+    parse_published,
+    read_published,
+)
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.entries import ErasureApproved, ErasureAsked, ErasureCarriedOut
 from tourniquet.record.erasure_rules import EXEMPTIONS
@@ -409,3 +416,49 @@ def test_a_ring_that_is_being_read_is_tried_again(
     keys = open_keys(keys_folder()).ring
     assert keys.find_key(keys.patient_id(patient)) is None
     assert keys.find_key(keys.patient_id(patient, generation=1)) is not None
+
+
+# The command, and HTTP ----------------------------------------------------------------------------
+
+
+def test_the_command_sees_an_approval_and_a_person_decides(
+    database: Database, tmp_path: Path
+) -> None:
+    patient, *_ = seed_region()
+    erasure = approved(patient)
+    seal()
+    folder = tmp_path / "replica"
+    pull = ("record", "replica", "--from", vault_folder(), "--to", folder)
+    first = tourniquet(database, *pull, "--key", vault_folder().parent / "vault.vkey")
+    assert first.returncode == 0, first.stderr
+    assert f"erasure {erasure} was approved; it waits here".encode() in first.stderr
+    told = tourniquet(database, "record", "erase", "replica", "--of", folder).stdout.decode()
+    assert f"{erasure}: asked by ada, approved by ben, first seen" in told
+    book = ("record", "erase", "replica", "--of", folder)
+    refused = answer(tourniquet(database, *book, "--refuse", erasure, "--json"))
+    assert refused["watched"][erasure]["is_refused"] is True
+    unknown = tourniquet(database, *book, "--allow", "another")
+    assert unknown.returncode == 1
+    assert b"seen no such erasure" in unknown.stderr
+
+
+def test_the_list_is_given_to_who_may_copy_and_read_by_a_replica(database: Database) -> None:
+    people = seed_region()
+    client = bearer("replica")
+    assert client.get("/vault-erasures").status_code == 404
+    approved(people[0])
+    seal()
+    answered = client.get("/vault-erasures")
+    assert answered.status_code == 200
+    assert parse_published(answered.content) == listed()
+    assert [len(one.body) > 0 for one in listed().entries] == [True, True]
+    assert people[0].encode() not in answered.content
+    assert bearer("laboratory").get("/vault-erasures").status_code == 403
+    assert bearer().get("/vault-erasures").status_code == 401
+    assert client.post("/vault-erasures").status_code == 405
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"form":2}', b'{"entries":[{}]}', b"\xff"])
+def test_a_list_that_is_not_in_its_form_is_refused(content: bytes) -> None:
+    with pytest.raises(IntegrityError, match="list of erasures"):
+        parse_published(content)

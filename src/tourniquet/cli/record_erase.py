@@ -336,18 +336,8 @@ def _open(home: Path | None, account: str) -> tuple[Viewer, datetime]:
 
 
 def _as_told(one: Erasure) -> dict[str, Any]:
-    from tourniquet.kernel.errors import IntegrityError
-    from tourniquet.record.erasure_rules import State, due_at
-    from tourniquet.record.erasures import waiting_of
-    from tourniquet.record.witness import find_witnessed
+    from tourniquet.record.erasures import find_due
 
-    due = None
-    if State(one.state) is State.APPROVED:
-        try:
-            newest = find_witnessed()
-        except IntegrityError:
-            newest = None
-        due = due_at(waiting_of(one, newest))
     return {
         "erasure": one.pk,
         "state": one.state,
@@ -357,7 +347,7 @@ def _as_told(one: Erasure) -> dict[str, Any]:
         "asked_at": one.asked_at,
         "approved_by": one.approved_by,
         "approved_at": one.approved_at,
-        "due_at": due,
+        "due_at": find_due(one),
         "why": one.why,
         "ended_at": one.ended_at,
         "entries": one.entries,

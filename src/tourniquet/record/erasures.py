@@ -7,9 +7,10 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from tourniquet.kernel import settings
-from tourniquet.kernel.errors import NotFound
+from tourniquet.kernel.errors import IntegrityError, NotFound
 from tourniquet.record.entries import ErasureConcerns
 from tourniquet.record.erasure_rules import (
     DAYS_LEAST,
@@ -18,10 +19,11 @@ from tourniquet.record.erasure_rules import (
     OPEN,
     State,
     Waiting,
+    due_at,
 )
 from tourniquet.record.models import Erasure, ErasureSubject, JournalEntry
 from tourniquet.record.registry import get_kind
-from tourniquet.record.witness import Witnessed, find_witness_key
+from tourniquet.record.witness import Witnessed, find_witness_key, find_witnessed
 
 MOST = 500
 
@@ -59,6 +61,11 @@ def find_open(patient_ids: Iterable[str]) -> Erasure | None:
     return Erasure.objects.filter(pk__in=rows, state__in=OPEN).order_by("-asked_at").first()
 
 
+def count_open() -> int:
+    """How many erasures are asked for or approved."""
+    return Erasure.objects.filter(state__in=OPEN).count()
+
+
 def read_words(erasure_id: str) -> str:
     """What was written down about an erasure; "" once it was carried out."""
     row = ErasureSubject.objects.filter(erasure=erasure_id).order_by("position").first()
@@ -67,6 +74,19 @@ def read_words(erasure_id: str) -> str:
         return ""
     body = get_kind(entry.kind, entry.kind_version).decoder.decode(bytes(entry.body))
     return body.words if isinstance(body, ErasureConcerns) else ""
+
+
+def find_due(erasure: Erasure) -> datetime | None:
+    """When an approved erasure is due; None where it is not approved, or its witness has not
+    seen that yet. Raises: OperatorError: the witness's key.
+    """
+    if State(erasure.state) is not State.APPROVED:
+        return None
+    try:
+        newest = find_witnessed()
+    except IntegrityError:
+        newest = None
+    return due_at(waiting_of(erasure, newest))
 
 
 def waiting_of(erasure: Erasure, newest: Witnessed | None) -> Waiting:
