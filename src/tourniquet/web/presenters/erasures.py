@@ -14,7 +14,7 @@ STATE_WORDS = {
     "approved": ("Approved, waits", "orange"),
     "withdrawn": ("Withdrawn", "grey"),
     "refused": ("Refused", "grey"),
-    "carried_out": ("Carried out, keys still to go", "orange"),
+    "carried_out": ("Keys still to go", "orange"),
     "finished": ("Finished", "green"),
 }
 

@@ -65,6 +65,7 @@ from tourniquet.web.views.typed import (
 
 ROWS_MOST = 200
 _CRUMBS = (Crumb("Access", addresses.ACCESS), Crumb("Erasures", addresses.ERASURES))
+_CHOSEN = ("ground", "asked_for", "identity", "exemption", "why")
 _ASKING = ("ground", "asked_for", "identity", "words")
 
 
@@ -161,6 +162,8 @@ def _fault(error: UserError) -> FieldError:
     if error.where == "acknowledge":
         first = next(one for one in WARNINGS if WARNINGS[one] in error.what)
         return FieldError(f"seen-{first}", "Look at this first, then tick it.")
+    if error.where in _CHOSEN:
+        return FieldError(error.where, "Choose one.")
     return fault_of(error, field="ground", names=_ASKING)
 
 
@@ -203,10 +206,13 @@ def _choices(words: dict[str, str]) -> tuple[Choice, ...]:
     return tuple(Choice(name, text) for name, text in words.items())
 
 
-def _warnings(ids: list[str], form: Form) -> tuple[Choice, ...]:
+def _warnings(ids: list[str], form: Form, acknowledged: str = "") -> tuple[Choice, ...]:
+    """What stands against it now; ticked is what was acknowledged before, or just now."""
     found = list_warnings(ids, now=clock().now())
+    known = acknowledged.split(",")
     return tuple(
-        Choice(one, WARNINGS[one], selected=bool(form.value(f"seen-{one}"))) for one in found
+        Choice(one, WARNINGS[one], selected=one in known or bool(form.value(f"seen-{one}")))
+        for one in found
     )
 
 
@@ -253,7 +259,7 @@ def _decide(
 
 
 def _decision_fault(error: UserError, action: str) -> FieldError:
-    if error.where == "acknowledge":
+    if error.where == "acknowledge" or error.where in _CHOSEN:
         return _fault(error)
     field = {"approve": "approve", "refuse": "exemption"}.get(action, "why")
     return fault_of(error, field=field)
@@ -276,7 +282,7 @@ def _one(
         facts=_facts(found),
         patients=tuple(link(names, patient) for patient in people),
         words=read_words(found.pk),
-        warnings=_warnings(people, form) if is_open else (),
+        warnings=_warnings(people, form, found.warnings) if is_open else (),
         may_approve=is_decider and found.asked_by != viewer.account and not found.applies,
         may_refuse=is_decider,
         may_withdraw=is_open and viewer.may(Task.ASK_ERASURE),
