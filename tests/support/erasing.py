@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,4 +54,27 @@ def read_everything(database: Database) -> bytes:
     return b"\n".join(out)
 
 
+def read_outbox(database: Database) -> bytes:
+    """All bytes of the files that lie there for printers and gateways."""
+    files = sorted(path for path in (database.home / "outbox").glob("**/*") if path.is_file())
+    return b"\n".join(path.read_bytes() for path in files)
+
+
 BYTEA = 17  # PostgreSQL's number of the type
+
+
+def list_found(everything: bytes, marks: Iterable[str]) -> list[str]:
+    """Those marks that stand in these bytes, plain or within something written in base 64."""
+    return [mark for mark in sorted(marks) if any(form in everything for form in _forms(mark))]
+
+
+def _forms(mark: str) -> list[bytes]:
+    content = mark.encode()
+    forms = [content]
+    for before in range(3):
+        # Where the mark begins within a group of three; the characters that its neighbours change
+        # are left out at both ends.
+        whole = base64.b64encode(bytes(before) + content)
+        first = (before * 8 + 5) // 6
+        forms.append(whole[first : (before + len(content)) * 8 // 6])
+    return forms

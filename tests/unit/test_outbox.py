@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from tourniquet.notices.outbox import Outgoing, find_missing, write_outbox
+from tourniquet.notices.outbox import Outgoing, find_missing, take_out, write_outbox
 from tourniquet.notices.rendering import EXERCISE_MARK
 
 
@@ -76,3 +77,29 @@ def test_lots_of_one_channel_say_nothing_of_another(tmp_path: Path) -> None:
     waiting = [("a", "text", 5), ("b", "call_list", 5), ("d", "letter", 6), ("e", "letter", 5)]
     assert find_missing(tmp_path, waiting) == ["b", "e"]
     assert find_missing(tmp_path / "nowhere", waiting) == ["a", "b", "d", "e"]
+
+
+def test_who_was_erased_is_taken_out_and_nobody_else(tmp_path: Path) -> None:
+    write_outbox(tmp_path, [outgoing("a", 11), outgoing("b", 14), outgoing("d", 13, "letter")])
+    write_outbox(tmp_path, [outgoing("e", 20), outgoing("f", 21, "letter")])
+    write_outbox(tmp_path, [outgoing("g", 30, "call_list")])
+    known = {"a", "e", "f"}
+    asked: list[str] = []
+
+    def find_known(notices: Sequence[str]) -> set[str]:
+        asked.extend(notices)
+        return known & set(notices)
+
+    assert take_out(tmp_path, emptied=[], find_known=find_known) == 0
+    assert asked == []
+    assert take_out(tmp_path, emptied=[13, 14, 30], find_known=find_known) == 3
+    assert "e" not in asked  # no position of that lot was emptied
+    first = tmp_path / "text" / "000000000011-000000000014.jsonl"
+    assert [json.loads(line)["notice"] for line in first.read_text().splitlines()] == ["a"]
+    [calls] = (tmp_path / "call-list").iterdir()
+    assert calls.read_bytes() == b""
+    assert [path.stem for path in (tmp_path / "letter").iterdir()] == ["f"]
+    assert not list(tmp_path.glob("*/.*"))
+    assert take_out(tmp_path, emptied=[13, 14, 30], find_known=find_known) == 0
+    # What was taken out is not missing, and is not written again.
+    assert find_missing(tmp_path, [("b", "text", 14)]) == []

@@ -28,7 +28,7 @@ from django.db import connection, models
 
 from tourniquet.record.models import JournalEntry
 from tourniquet.record.replay import replayed_models
-from tourniquet.record.strays import Stray, Written, find_strays
+from tourniquet.record.strays import Stray, Written, find_strays, positions_about
 from tourniquet.record.tables import IN_MOST
 
 Model = type[models.Model]
@@ -48,7 +48,7 @@ class _Belonging:
 
 @dataclass(frozen=True)
 class Emptied:
-    """What was taken out. `rows` are tables with how many rows each lost, those that lost any.
+    """What was taken out. `rows` says how many rows each table lost, of those that lost any.
 
     `messages` are positions of entries about nobody that were emptied because they carried the
     person. `mentions` are positions of others that seem to, which a person must look at; they were
@@ -57,7 +57,7 @@ class Emptied:
 
     people: tuple[str, ...]
     entries: int
-    rows: tuple[tuple[str, int], ...]
+    rows: dict[str, int]
     messages: tuple[int, ...]
     mentions: tuple[int, ...]
 
@@ -138,14 +138,18 @@ def people_of(subject: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def find_stray_entries(subject: str) -> Stray:
-    """Entries about nobody that carry the person; ask before the person is emptied."""
+def find_stray_entries(subject: str, looked: Stray | None = None) -> Stray:
+    """Entries about nobody that carry the person; ask before the person is emptied.
+
+    All entries about nobody are read, a few seconds in a large journal. Done outside of the
+    transaction first and handed to `empty_patient` as `looked`, only what came since is read there.
+    """
     people = people_of(subject)
     written = Written.joined(function(people) for function in _words)
-    return find_strays(written, _positions_of(people))
+    return find_strays(written, people, looked)
 
 
-def empty_patient(subject: str) -> Emptied:
+def empty_patient(subject: str, *, looked: Stray | None = None) -> Emptied:
     """Take everything about the person out of the journal's bodies and out of every table.
 
     To be called inside a transaction that holds the journal's lock, nothing being unwritten.
@@ -162,7 +166,7 @@ def empty_patient(subject: str) -> Emptied:
     # 1. The person.
     people = people_of(subject)
     # 2. What is about nobody and carries them.
-    stray = find_stray_entries(subject)
+    stray = find_stray_entries(subject, looked)
     # 3. Rows of tables.
     rows = _take_out(people, stray.messages)
     # 4. The journal.
@@ -170,7 +174,7 @@ def empty_patient(subject: str) -> Emptied:
     return Emptied(
         people=people,
         entries=entries,
-        rows=tuple(sorted(rows.items())),
+        rows=rows,
         messages=stray.messages,
         mentions=stray.mentions,
     )
@@ -185,26 +189,20 @@ def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield values[start : start + IN_MOST]
 
 
-def _positions_of(people: Sequence[str]) -> tuple[int, ...]:
-    found: list[int] = []
-    for part in _chunks(people):
-        rows = JournalEntry.objects.filter(subject__in=part)
-        found.extend(rows.values_list("pk", flat=True))
-    return tuple(found)
-
-
 def _null(**which: Any) -> int:
     """Null what names or tells of somebody in these entries; how many there were."""
     ((name, values),) = which.items()
     return sum(
-        JournalEntry.objects.filter(**{name: part}).update(subject=None, body=None, salt=None)
+        JournalEntry.objects.filter(**{name: part}, body__isnull=False).update(
+            subject=None, body=None, salt=None
+        )
         for part in _chunks(tuple(values))
     )
 
 
 def _take_out(people: Sequence[str], messages: Sequence[int]) -> dict[str, int]:
     """Delete the rows, found whole before the first is deleted; how many, by table."""
-    positions = (*_positions_of(people), *messages)
+    positions = (*positions_about(people), *messages)
     found = {model: _find(model, people, positions) for model in _belongings}
     counts: dict[str, int] = {}
     for model, queries in found.items():

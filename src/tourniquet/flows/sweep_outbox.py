@@ -1,0 +1,33 @@
+"""Who was erased leaves the outbox as well: what still lies there for printers and gateways.
+
+1. Find the positions of notices that were emptied. None: nothing is opened.
+2. Letters, and lines of lots, whose notice is not in the tables any more are taken out.
+
+It looks at what is there and not at who was erased, so it may be done at any time after the
+erasure was committed, and again after a crash. Who has fetched a file before has it still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tourniquet.flows.tell_people import outbox_folder
+from tourniquet.notices.models import Notice
+from tourniquet.notices.outbox import take_out
+from tourniquet.record.models import JournalEntry
+from tourniquet.record.tables import select_in
+
+
+def sweep_outbox() -> int:
+    """Take out of the outbox what is about notices that were erased; how many notices."""
+    # 1. Which positions.
+    rows = JournalEntry.objects.filter(
+        kind__startswith="notice.", subject__isnull=True, body__isnull=True
+    )
+    emptied = list(rows.order_by("position").values_list("position", flat=True))
+    # 2. What lies there.
+    return take_out(outbox_folder(), emptied=emptied, find_known=_find_known)
+
+
+def _find_known(notices: Sequence[str]) -> set[str]:
+    return {row[0] for row in select_in(Notice, ("id",), "id", notices)}
