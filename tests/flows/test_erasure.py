@@ -24,8 +24,10 @@ from tourniquet.flows.ask_erasure import (
     withdraw_erasure,
 )
 from tourniquet.flows.carry_out_erasures import carry_out_erasures
+from tourniquet.flows.note_proof import note_proof
 from tourniquet.kernel.errors import NotFound, OperatorError, PermissionRefused, UserError
 from tourniquet.pathology.desk_reading import DeskReading, make_folder
+from tourniquet.patients.entries import RecordRead
 from tourniquet.patients.models import Identifier, Patient
 from tourniquet.patients.queries import Wanted
 from tourniquet.record.destroying import (
@@ -480,6 +482,24 @@ def test_a_message_of_nobodys_and_its_review_go_too(
         compare(reader, last=reader.size)
         assert JournalEntry.objects.get(pk=bystander).body is None
         assert JournalEntry.objects.get(pk=message).body is None
+
+
+def test_what_was_handed_out_is_listed_by_the_entries_that_say_so(database: Database) -> None:
+    """Their headers stay: by whom and when. What they named is gone."""
+    patient, other, *_ = seed_region()
+    note_proof([patient, other], why="For the coroner", actor="cli:kim", now=NOW)
+    proof = JournalEntry.objects.filter(kind="record.read", subject=patient).get()
+    with writing(Act("desk", NOW)) as journal:
+        laptop = journal.append(
+            RecordRead(what="bundle for a laptop at the downtime desk: ward round"),
+            subject=patient,
+        )
+        journal.append(RecordRead(what="record"), subject=patient)
+    erasure = approved(patient)
+    carry_out_erasures(now=DUE)
+    assert get_erasure(erasure).handed_out == f"{proof.pk},{laptop}"
+    header = JournalEntry.objects.get(pk=proof.pk)
+    assert (header.actor, header.body, header.subject) == ("cli:kim", None, None)
 
 
 # The desk -----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from tourniquet.kernel.errors import OperatorError
 from tourniquet.patients.models import Patient
 from tourniquet.record import destroying
 from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.emptying import Emptied, empty_patient
 from tourniquet.record.erasure_rules import State, Waiting, due_at, is_due
 from tourniquet.record.erasures import erasure_days, get_erasure
 from tourniquet.record.journal import read_head
@@ -42,6 +43,7 @@ from tourniquet.record.opening import open_entry
 from tourniquet.record.proof import Bundle, Shown, make_bundle, read_verified
 from tourniquet.record.ring import KeyRing
 from tourniquet.record.sealer import vault_folder
+from tourniquet.record.strays import Stray
 from tourniquet.record.verification import verify_vault
 
 WITNESS = make_signer("witness.example", WITNESS_KEY)
@@ -220,14 +222,12 @@ def test_interrupted_between_any_two_steps_it_goes_on(
     with monkeypatch.context() as patch:
         if step == 0:  # after the emptying, inside the transaction
 
-            def emptied_then_killed(subject: str) -> object:
-                from tourniquet.record.emptying import empty_patient
-
-                empty_patient(subject)
+            def emptied_then_killed(subject: str, looked: Stray) -> Emptied:
+                empty_patient(subject, looked=looked)
                 raise Killed
 
             with pytest.raises(Killed):
-                carry_out_erasures(now=DUE, empty=emptied_then_killed)  # type: ignore[arg-type]
+                carry_out_erasures(now=DUE, empty=emptied_then_killed)
         else:
             owner, name = points[step]
             if step == 4:

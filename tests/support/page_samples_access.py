@@ -214,6 +214,7 @@ def access_pages() -> dict[str, tuple[str, shell.Shell, object]]:
                 words="",
                 warnings=(),
                 mentions=(70123, 70140),
+                handed_out=(69001,),
                 may_approve=False,
                 may_refuse=False,
                 may_withdraw=False,

@@ -353,7 +353,13 @@ def _as_told(one: Erasure) -> dict[str, Any]:
         "entries": one.entries,
         "rows": one.rows,
         "finished_at": one.finished_at,
+        "mentions": _positions(one.mentions),
+        "handed_out": _positions(one.handed_out),
     }
+
+
+def _positions(joined: str) -> list[int]:
+    return [int(one) for one in joined.split(",") if one]
 
 
 def _line(told: dict[str, Any]) -> str:
@@ -368,6 +374,9 @@ def _line(told: dict[str, Any]) -> str:
         parts.append(told["why"])
     if told["entries"]:
         parts.append(f"{told['entries']} entries and {told['rows']} rows gone")
+    for name, words in (("mentions", "look at"), ("handed_out", "handed out at")):
+        if told[name]:
+            parts.append(f"{words} {', '.join(map(str, told[name]))}")
     return ", ".join(parts)
 
 

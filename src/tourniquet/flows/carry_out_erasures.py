@@ -7,7 +7,7 @@
 3. In the same transaction take content and rows away (record.emptying), and append
    `erasure.carried_out`: counts, and positions that name the keys that the sealer destroys
    (record.destroying).
-4. Once the sealer has destroyed them, overwrite the database's free space; then append
+4. Once the sealer has destroyed them, sweep the outbox and the database's files; then append
    `erasure.finished`.
 
 Invariants:
@@ -24,14 +24,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.ask_erasure import is_still_whole, list_warnings
 from tourniquet.flows.raise_alarm import raise_alarm_once
+from tourniquet.flows.sweep_outbox import sweep_outbox
 from tourniquet.kernel import settings
 from tourniquet.kernel.clock import london_midnight, service_day
 from tourniquet.kernel.errors import IntegrityError
+from tourniquet.patients.models import Reading
 from tourniquet.record.destroying import read_published
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.emptying import Emptied, empty_patient, find_stray_entries
@@ -47,10 +49,12 @@ from tourniquet.record.erasures import (
 from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.models import Erasure, JournalEntry
 from tourniquet.record.notes import Note
+from tourniquet.record.strays import Stray
 from tourniquet.record.sweeping import sweep_database
 from tourniquet.record.witness import Witnessed, demand_ours, find_cosigned
 
 HELD_ALARM = "erasure-held"
+Empty = Callable[[str, Stray], Emptied]
 MERGED = "the person's record was merged with another one"
 
 
@@ -66,8 +70,8 @@ class CarriedOut:
 def carry_out_erasures(
     *,
     now: datetime,
-    empty: Callable[[str], Emptied] = empty_patient,
-    sweep: Callable[[], object] = sweep_database,
+    empty: Empty | None = None,
+    sweep: Callable[[], None] | None = None,
 ) -> CarriedOut:
     """Do what is due. Raises: StorageUnavailable; what was done by then stays done."""
     cosigned = _newest()
@@ -81,14 +85,12 @@ def carry_out_erasures(
     newest = cosigned[1] if cosigned else None
     for one in approved:
         if is_due(waiting_of(get_erasure(one.pk), newest), now=now):
-            was_held = _carry_out(one.pk, empty, newest, now)
+            was_held = _carry_out(one.pk, empty or _empty, newest, now)
             (held if was_held else done).append(one.pk)
     return CarriedOut(tuple(done), tuple(held), finish_erasures(now=now, sweep=sweep))
 
 
-def finish_erasures(
-    *, now: datetime, sweep: Callable[[], object] = sweep_database
-) -> tuple[str, ...]:
+def finish_erasures(*, now: datetime, sweep: Callable[[], None] | None = None) -> tuple[str, ...]:
     """Finish those whose keys are destroyed; their ids. Raises: StorageUnavailable."""
     # 4. Keys are gone: sweep, and say so.
     open_ones = list_erasures(states=(State.CARRIED_OUT,), limit=MOST)
@@ -98,11 +100,21 @@ def finish_erasures(
     ready = [one for one in open_ones if (one.ended_position or 0) <= destroyed]
     if not ready:
         return ()
-    sweep()
+    (sweep or _sweep)()
     with writing(Act(SYSTEM_VIEWER.account, now)) as journal:
         for one in ready:
             journal.append(ErasureFinished(erasure=one.pk), cause=one.ended_position)
     return tuple(one.pk for one in ready)
+
+
+def _empty(subject: str, looked: Stray) -> Emptied:
+    return empty_patient(subject, looked=looked)
+
+
+def _sweep() -> None:
+    """The outbox's files, and what deleted rows left in the database's."""
+    sweep_outbox()
+    sweep_database()
 
 
 def _newest() -> tuple[Note, Witnessed] | None:
@@ -136,11 +148,15 @@ def _note_witness(
 
 def _carry_out(
     erasure_id: str,
-    empty: Callable[[str], Emptied],
+    empty: Empty,
     newest: Witnessed | None,
     now: datetime,
 ) -> bool:
     """Carry one out; True where it was held instead."""
+    whose = list_subjects(erasure_id)
+    if not whose:
+        return False  # somebody else did meanwhile
+    looked = find_stray_entries(whose[0])  # most of the reading, before the lock
     with writing(Act(SYSTEM_VIEWER.account, now)) as journal:
         # 2. As it stands now: somebody may have withdrawn it meanwhile, or approved it again.
         erasure = get_erasure(erasure_id)
@@ -155,14 +171,16 @@ def _carry_out(
             return True
         # 3. Content, rows, and the entry.
         keys = set(_positions_of_keys(people))
-        stray = find_stray_entries(people[0])
-        emptied = empty(people[0])
+        handed_out = _handed_out(people)
+        stray = find_stray_entries(people[0], looked)
+        emptied = empty(people[0], stray)
         body = ErasureCarriedOut(
             erasure=erasure.pk,
             entries=emptied.entries,
-            rows=sum(count for _, count in emptied.rows),
+            rows=sum(emptied.rows.values()),
             keys=tuple(sorted({*keys, *stray.messages, *stray.reviews})),
             mentions=emptied.mentions,
+            handed_out=handed_out,
         )
         journal.append(body, cause=erasure.approved_position)
     return False
@@ -185,6 +203,14 @@ def _hold(journal: Writer, erasure: Erasure, reasons: Sequence[str], now: dateti
         since=london_midnight(service_day(now)),
         about_what=(erasure.pk,),
     )
+
+
+def _handed_out(people: Sequence[str]) -> tuple[int, ...]:
+    """Where it says that the person's data was handed out: as proofs, for laptops, on paper."""
+    rows = Reading.objects.filter(patient_id__in=list(people)).filter(
+        Q(what="proof") | Q(what__startswith="bundle") | Q(what__startswith="paper pack")
+    )
+    return tuple(rows.order_by("position").values_list("position", flat=True))
 
 
 def _positions_of_keys(people: Sequence[str]) -> list[int]:

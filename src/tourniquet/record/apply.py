@@ -137,7 +137,7 @@ _ERASURE = (
     *("id", "state", "ground", "asked_for", "identity", "applies", "warnings", "records"),
     *("asked_by", "asked_at", "asked_position", "approved_by", "approved_at", "approved_position"),
     *("days", "witnessed_at", "ended_by", "ended_at", "ended_position", "why"),
-    *("entries", "rows", "keys", "mentions", "finished_at"),
+    *("entries", "rows", "keys", "mentions", "handed_out", "finished_at"),
 )
 
 
@@ -160,7 +160,26 @@ def erasure_asked(entries: Sequence[Entry[ErasureAsked]]) -> None:
         words = (",".join(e.body.applies), ",".join(e.body.warnings), e.body.records)
         asked = (e.actor, e.recorded_at, e.position)
         rows.append(
-            (*told, *words, *asked, "", None, None, 0, None, "", None, None, "", 0, 0, "", "", None)
+            (
+                *told,
+                *words,
+                *asked,
+                "",
+                None,
+                None,
+                0,
+                None,
+                "",
+                None,
+                None,
+                "",
+                0,
+                0,
+                "",
+                "",
+                "",
+                None,
+            )
         )
     insert_rows(Erasure, _ERASURE, rows)
 
@@ -183,6 +202,10 @@ def erasure_approved(entries: Sequence[Entry[ErasureApproved]]) -> None:
         ],
         key=("id",),
     )
+
+
+def _joined(positions: Sequence[int]) -> str:
+    return ",".join(map(str, positions))
 
 
 def _end_erasures(rows: Sequence[tuple[Entry[Any], str, str]]) -> None:
@@ -227,11 +250,11 @@ def erasure_carried_out(entries: Sequence[Entry[ErasureCarriedOut]]) -> None:
     _end_erasures([(e, "carried_out", "") for e in entries])
     update_rows(
         Erasure,
-        ("entries", "rows", "keys", "mentions"),
+        ("entries", "rows", "keys", "mentions", "handed_out"),
         [
             (
-                *(e.body.entries, e.body.rows, ",".join(map(str, e.body.keys))),
-                *(",".join(map(str, e.body.mentions)), e.body.erasure),
+                *(e.body.entries, e.body.rows, _joined(e.body.keys)),
+                *(_joined(e.body.mentions), _joined(e.body.handed_out), e.body.erasure),
             )
             for e in entries
         ],

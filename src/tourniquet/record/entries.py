@@ -162,6 +162,8 @@ class ErasureCarriedOut(Body, frozen=True):
     `keys`: positions, one for each key that is to be destroyed: the entry there was sealed under
     it, if it was sealed with its content at all. Where that is the site's key, which stays, the
     entry alone is left out of every restore. `mentions`: positions that a person must look at.
+    `handed_out`: positions of entries whose headers, which stay, say by whom and when the person's
+    data was handed out, as proofs, for a laptop or on paper: only who has it can destroy it.
     """
 
     erasure: str
@@ -169,6 +171,7 @@ class ErasureCarriedOut(Body, frozen=True):
     rows: int
     keys: tuple[int, ...] = ()
     mentions: tuple[int, ...] = ()
+    handed_out: tuple[int, ...] = ()
 
 
 @kind("erasure.finished", patient=False)

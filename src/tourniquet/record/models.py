@@ -82,7 +82,7 @@ class Erasure(models.Model):
 
     `state`: asked, approved, withdrawn, refused, carried_out, finished. `keys`: positions, joined
     by commas, at which the keys are named that are destroyed; `mentions`: of entries that a person
-    must look at.
+    must look at; `handed_out`: of those that say by whom and when data was handed out.
     """
 
     id = models.TextField(primary_key=True)
@@ -109,6 +109,7 @@ class Erasure(models.Model):
     rows = models.BigIntegerField()
     keys = models.TextField()
     mentions = models.TextField()
+    handed_out = models.TextField()
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 ("rows", models.BigIntegerField()),
                 ("keys", models.TextField()),
                 ("mentions", models.TextField()),
+                ("handed_out", models.TextField()),
                 ("finished_at", models.DateTimeField(null=True)),
             ],
             options={

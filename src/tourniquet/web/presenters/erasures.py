@@ -101,9 +101,15 @@ class ErasurePage:
     withdrawals: tuple[Choice, ...] = ()
     exemptions: tuple[Choice, ...] = ()
     mentions: tuple[int, ...] = ()
+    handed_out: tuple[int, ...] = ()
     form: Form = BLANK_FORM
 
     @property
     def mention_hrefs(self) -> tuple[tuple[int, str], ...]:
         """Entries that a person must look at."""
         return tuple((position, addresses.entry(position)) for position in self.mentions)
+
+    @property
+    def handed_out_hrefs(self) -> tuple[tuple[int, str], ...]:
+        """Entries whose headers say by whom and when data was handed out."""
+        return tuple((position, addresses.entry(position)) for position in self.handed_out)

@@ -289,7 +289,8 @@ def _one(
         why_not=_why_not(found, viewer) if is_decider else "",
         withdrawals=_choices(WITHDRAWALS),
         exemptions=_choices(EXEMPTIONS),
-        mentions=tuple(map(int, filter(None, found.mentions.split(",")))),
+        mentions=_positions(found.mentions),
+        handed_out=_positions(found.handed_out),
         form=form,
     )
     return render(
@@ -302,6 +303,10 @@ def _one(
         form_errors=form.errors,
         status=status,
     )
+
+
+def _positions(joined: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in joined.split(",") if one)
 
 
 def _why_not(found: Erasure, viewer: Viewer) -> str:
