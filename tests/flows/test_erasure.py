@@ -33,7 +33,7 @@ from tourniquet.patients.queries import Wanted
 from tourniquet.record.destroying import (
     UNHEEDED_KEYS_MOST,
     ignore_erasures,
-    list_orders,
+    list_destructions,
     read_published,
 )
 from tourniquet.record.disk import Disk, LocalFiles
@@ -52,7 +52,7 @@ from tourniquet.record.journal import Act, read_head, writing
 from tourniquet.record.keys import RING_FILE, open_keys
 from tourniquet.record.models import Alarm, ErasureSubject, JournalEntry
 from tourniquet.record.replay import compare_tables
-from tourniquet.record.restoring import compare, heeded_orders, prepare_target, restore
+from tourniquet.record.restoring import compare, heeded_destructions, prepare_target, restore
 from tourniquet.record.ring import KeyRing, copy_ring
 from tourniquet.record.sealer import keys_folder, vault_folder
 from tourniquet.record.verification import verify_vault
@@ -282,11 +282,11 @@ def test_an_older_ring_does_not_bring_the_person_back(
     ring = KeyRing(older, keys.root)
     key = ring.patient_id(patient)
     assert ring.find_key(key) is not None
-    (order,) = list_orders(reader, ring)
-    assert (order.erasure, order.keys, order.positions) == (erasure, {key}, frozenset())
+    (found,) = list_destructions(reader, ring)
+    assert (found.erasure, found.keys, found.positions) == (erasure, {key}, frozenset())
     with target(databases, database, database.vendor):
         prepare_target()
-        restore(reader, ring, last=reader.size, orders=heeded_orders(reader, ring))
+        restore(reader, ring, last=reader.size, destructions=heeded_destructions(reader, ring))
         compare(reader, last=reader.size)
         assert [table for table in compare_tables() if not table.equal] == []
         assert not Patient.objects.filter(pk=patient).exists()
@@ -410,15 +410,20 @@ def test_orders_that_name_more_than_a_few_held_keys_ask_a_person(database: Datab
     reader, keys = opened()
     ring = KeyRing(older, keys.root)
     with pytest.raises(OperatorError, match="name 21 keys that this ring still has") as caught:
-        heeded_orders(reader, ring)
+        heeded_destructions(reader, ring)
     assert "--ignore-erasure" in caught.value.remedy
-    orders = heeded_orders(reader, ring, heed=True)
-    assert len(orders) == UNHEEDED_KEYS_MOST + 1
-    assert len(heeded_orders(reader, ring, ignore=[orders[0].erasure])) == UNHEEDED_KEYS_MOST
-    assert len(heeded_orders(reader, keys.ring)) == len(orders)  # nothing is left to be heeded
+    destructions = heeded_destructions(reader, ring, heed=True)
+    assert len(destructions) == UNHEEDED_KEYS_MOST + 1
+    assert (
+        len(heeded_destructions(reader, ring, ignore=[destructions[0].erasure]))
+        == UNHEEDED_KEYS_MOST
+    )
+    assert len(heeded_destructions(reader, keys.ring)) == len(
+        destructions
+    )  # nothing is left to be heeded
 
 
-def test_an_order_without_two_peoples_words_is_none(database: Database) -> None:
+def test_a_destruction_without_two_peoples_words_is_none(database: Database) -> None:
     patient, *_ = seed_region()
     with writing(Act("ada", NOW)) as journal:
         position = JournalEntry.objects.filter(subject=patient).order_by("position").first()
@@ -431,7 +436,7 @@ def test_an_order_without_two_peoples_words_is_none(database: Database) -> None:
         journal.append(ErasureCarriedOut(erasure="x", entries=0, rows=0, keys=(position.pk,)))
     seal()
     reader, keys = opened()
-    assert list_orders(reader, keys.ring) == []
+    assert list_destructions(reader, keys.ring) == []
 
 
 def test_an_ignored_erasure_keeps_its_keys(database: Database) -> None:
@@ -468,16 +473,16 @@ def test_a_message_of_nobodys_and_its_review_go_too(
     assert bodies[bystander] is not None
     seal()
     reader, keys = opened()
-    (order,) = list_orders(reader, keys.ring)
-    assert (order.erasure, len(order.keys)) == (erasure, 3)
-    assert all(keys.ring.find_key(key) is None for key in order.keys)
+    (found,) = list_destructions(reader, keys.ring)
+    assert (found.erasure, len(found.keys)) == (erasure, 3)
+    assert all(keys.ring.find_key(key) is None for key in found.keys)
     with target(databases, database, database.vendor):
         prepare_target()
         restore(
             reader,
             keys.ring,
             last=reader.size,
-            orders=[replace(order, positions=frozenset({bystander}))],
+            destructions=[replace(found, positions=frozenset({bystander}))],
         )
         compare(reader, last=reader.size)
         assert JournalEntry.objects.get(pk=bystander).body is None

@@ -16,7 +16,7 @@ from tourniquet.cli.record_verify import read_key
 from tourniquet.kernel.errors import OperatorError, UserError
 
 if TYPE_CHECKING:
-    from tourniquet.record.destroying import Order
+    from tourniquet.record.destroying import Destruction
     from tourniquet.record.keys import Keys
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.vault import VaultReader
@@ -103,7 +103,7 @@ def command(
     from tourniquet.record.disk import Disk, LocalFiles
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last
-    from tourniquet.record.restoring import heeded_orders, mark_restored
+    from tourniquet.record.restoring import heeded_destructions, mark_restored
     from tourniquet.record.vault import VaultReader
     from tourniquet.record.verification import verify_vault
 
@@ -119,8 +119,8 @@ def command(
     last = _last_position(at, reader, opened)
     # 2. Replay and compare.
     with output.progress("Looking for erasures"):
-        orders = heeded_orders(reader, opened.ring, ignore=ignored, heed=heed_erasures)
-    report = _restore(reader, opened, last, verified, orders, key_pinned=key_file is not None)
+        destructions = heeded_destructions(reader, opened.ring, ignore=ignored, heed=heed_erasures)
+    report = _restore(reader, opened, last, verified, destructions, key_pinned=key_file is not None)
     # 3. The vault and its keys, so that the new home goes on with them.
     if folder is not None and at is None:
         _complete(vault, keys or vault.parent / "keys", folder)
@@ -179,7 +179,7 @@ def _restore(
     keys: Keys,
     last: int,
     verified: Verified,
-    orders: Sequence[Order],
+    destructions: Sequence[Destruction],
     *,
     key_pinned: bool,
 ) -> RestoreReport:
@@ -190,7 +190,7 @@ def _restore(
 
     prepare_target()
     with steps_to("Restoring", last) as moved:
-        restored = restore(reader, keys.ring, last=last, orders=orders, progress=moved)
+        restored = restore(reader, keys.ring, last=last, destructions=destructions, progress=moved)
     with steps_to("Comparing", last) as moved:
         tables = compare(reader, last=last, progress=moved)
     return RestoreReport(

@@ -44,8 +44,8 @@ from tourniquet.record.destroying import (
     CARRIED_OUT,
     PUBLISHED,
     UNHEEDED_KEYS_MOST,
-    Order,
-    Orders,
+    Destruction,
+    Destructions,
     list_unheeded,
 )
 from tourniquet.record.disk import Disk, LocalFiles, Reader
@@ -150,8 +150,8 @@ class DeskReading:
         self._missing: dict[int, bytes] = {}
         self._ring_stamp: object = None
         self._fault = ""
-        self._orders = Orders(self.follower, self.rings.get().site)
-        self._ordered: list[Order] = []
+        self._destructions = Destructions(self.follower, self.rings.get().site)
+        self._destroyed: list[Destruction] = []
         self._following = threading.Lock()
         self._pending = _Pending(1)
         self._load(key.name)
@@ -186,7 +186,7 @@ class DeskReading:
             self._fault = str(error)
             raise
         else:
-            self._fault = self._heed_orders()
+            self._fault = self._heed_destructions()
         finally:
             self._following.release()
 
@@ -215,7 +215,7 @@ class DeskReading:
             family = kind.partition(".")[0]
             if kind in COMMON or kind in ERASURES:
                 common.append((position, kind))
-                self._take_order(unsealed)
+                self._take_destruction(unsealed)
             elif family in FAMILIES:
                 entries.append((position, unsealed.key_id))
                 if family == "patient":
@@ -263,15 +263,15 @@ class DeskReading:
             self.index.forget(key_id)
         self._ring_stamp = stamp
 
-    def _take_order(self, unsealed: Unsealed) -> None:
-        order = self._orders.tell(unsealed)
-        if order is not None:
-            self._ordered.append(order)
+    def _take_destruction(self, unsealed: Unsealed) -> None:
+        found = self._destructions.tell(unsealed)
+        if found is not None:
+            self._destroyed.append(found)
 
-    def _heed_orders(self) -> str:
+    def _heed_destructions(self) -> str:
         """Leave out whom the record says was erased; what a person must know, if anything."""
         ring = self.rings.get()
-        unheeded = list_unheeded(self._ordered, ring)
+        unheeded = list_unheeded(self._destroyed, ring)
         keys = frozenset(key_id for one in unheeded for key_id in one.keys)
         if len(keys) > UNHEEDED_KEYS_MOST:
             return (
@@ -319,9 +319,9 @@ class DeskReading:
         if frontier.size:
             self.follower.go_on_from(frontier, digests)
         for position in self.index.common(ERASURES):
-            self._take_order(open_header(self.follower, position, ring.site.key))
+            self._take_destruction(open_header(self.follower, position, ring.site.key))
         self._pending = _Pending(self._position + 1)
-        self._heed_orders()
+        self._heed_destructions()
         self._ring_stamp = None if self._missing else self.rings.stamp()
 
     def _take(self, part: Part, ring: KeyRing) -> None:

@@ -205,7 +205,7 @@ def _carried_out(fields: sealing.Header, content: bytes) -> ErasureCarriedOut:
 
 
 @dataclass(frozen=True)
-class Order:
+class Destruction:
     """What one `erasure.carried_out` says is gone: keys, and entries under the site's key."""
 
     erasure: str
@@ -214,8 +214,8 @@ class Order:
     positions: frozenset[int]
 
 
-class Orders:
-    """The orders of a vault, told of its entries in their order.
+class Destructions:
+    """The destructions of a vault, told of its entries in their order.
 
     One counts only behind an approval by another account than the one that asked, as at a replica.
     """
@@ -225,7 +225,7 @@ class Orders:
         self._asked: dict[str, str] = {}
         self._approved: set[str] = set()
 
-    def tell(self, unsealed: Unsealed) -> Order | None:
+    def tell(self, unsealed: Unsealed) -> Destruction | None:
         """The order of this entry, if it is one. Raises: IntegrityError."""
         header = unsealed.header
         if header.kind not in (*PUBLISHED, CARRIED_OUT):
@@ -240,10 +240,10 @@ class Orders:
         elif isinstance(body, ErasureWithdrawn | ErasureRefused):
             self._approved.discard(body.erasure)
         elif body.erasure in self._approved:
-            return self._order(body, header.position)
+            return self._destruction(body, header.position)
         return None
 
-    def _order(self, body: ErasureCarriedOut, position: int) -> Order:
+    def _destruction(self, body: ErasureCarriedOut, position: int) -> Destruction:
         site = self._site
         keys, positions = set(), set()
         for at in _checked(body.keys, position):
@@ -252,28 +252,28 @@ class Orders:
                 positions.add(at)
             elif key_id != bodies.NO_KEY:
                 keys.add(key_id)
-        return Order(body.erasure, position, frozenset(keys), frozenset(positions))
+        return Destruction(body.erasure, position, frozenset(keys), frozenset(positions))
 
 
-def list_orders(reader: VaultReader, ring: KeyRing) -> list[Order]:
+def list_destructions(reader: VaultReader, ring: KeyRing) -> list[Destruction]:
     """What the vault itself says is gone, in order. Every header is looked at, so that nothing
     beside the vault can leave one out. Raises: IntegrityError.
     """
-    orders = Orders(reader, ring.site)
+    destructions = Destructions(reader, ring.site)
     told = (
-        orders.tell(open_header(reader, position, ring.site.key))
+        destructions.tell(open_header(reader, position, ring.site.key))
         for position in range(1, reader.size + 1)
     )
     return [one for one in told if one is not None]
 
 
-def list_unheeded(orders: Iterable[Order], ring: KeyRing) -> list[Order]:
-    """Those of whose keys this copy of the ring holds some still: it is older, or nobody's orders.
+def list_unheeded(destructions: Iterable[Destruction], ring: KeyRing) -> list[Destruction]:
+    """Those of whose keys this copy of the ring has some still: it is older, or they are nobody's.
 
-    A production in others' hands can seal orders that name everybody; whoever heeds what a ring
-    does not say demands that they are few (UNHEEDED_KEYS_MOST), or asks a person.
+    A production in others' hands can seal destructions that name everybody; whoever heeds what a
+    ring does not say demands that they are few (UNHEEDED_KEYS_MOST), or asks a person.
     """
-    return [one for one in orders if any(ring.has_key(key_id) for key_id in one.keys)]
+    return [one for one in destructions if any(ring.has_key(key_id) for key_id in one.keys)]
 
 
 def _checked(positions: Iterable[int], before: int) -> list[int]:

@@ -33,8 +33,8 @@ from tourniquet.record import sealing
 from tourniquet.record.database import storage_errors
 from tourniquet.record.destroying import (
     UNHEEDED_KEYS_MOST,
-    Order,
-    list_orders,
+    Destruction,
+    list_destructions,
     list_unheeded,
 )
 from tourniquet.record.home import find_home
@@ -91,18 +91,18 @@ def restore(
     ring: KeyRing,
     *,
     last: int,
-    orders: Sequence[Order] = (),
+    destructions: Sequence[Destruction] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> Restored:
     """Make the journal and the tables of "default" anew, up to a position.
 
-    `orders`: erasures to be heeded whatever the ring holds, those behind `last` too.
+    `destructions`: erasures to be heeded whatever the ring holds, those behind `last` too.
 
     Raises: IntegrityError naming the first position that does not hold; UserError when the target
     holds another journal.
     """
-    ring.leave_out(key_id for one in orders for key_id in one.keys)
-    left_out = frozenset(position for one in orders for position in one.positions)
+    ring.leave_out(key_id for one in destructions for key_id in one.keys)
+    left_out = frozenset(position for one in destructions for position in one.positions)
     head = read_head()
     _demand_beginning(reader, ring, head, last)
     erased = 0
@@ -180,17 +180,17 @@ def compare(
     }
 
 
-def heeded_orders(
+def heeded_destructions(
     reader: VaultReader, ring: KeyRing, *, ignore: Iterable[str] = (), heed: bool = False
-) -> list[Order]:
+) -> list[Destruction]:
     """The erasures of a vault that a restore heeds: an older ring, put back, brings nobody back.
 
     `ignore`: erasures that a person says are nobody's. Raises: OperatorError when the ring still
     holds more keys of them than are left out unasked; `heed` says that a person was asked.
     """
     ignored = set(ignore)
-    orders = [one for one in list_orders(reader, ring) if one.erasure not in ignored]
-    unheeded = list_unheeded(orders, ring)
+    destructions = [one for one in list_destructions(reader, ring) if one.erasure not in ignored]
+    unheeded = list_unheeded(destructions, ring)
     count = sum(len(one.keys) for one in unheeded)
     if count > UNHEEDED_KEYS_MOST and not heed:
         raise OperatorError(
@@ -200,7 +200,7 @@ def heeded_orders(
             remedy="Look what the replica says of them ('tourniquet record erase replica'). Then "
             "--heed-erasures, or --ignore-erasure for each that is nobody's.",
         )
-    return orders
+    return destructions
 
 
 def _batches(
