@@ -39,7 +39,7 @@ from tourniquet.record.entries import (
 from tourniquet.record.opening import open_entry
 from tourniquet.record.registry import get_kind
 from tourniquet.record.ring import KeyRing, NamedKey
-from tourniquet.record.unsealing import Leaves, Unsealed, open_header
+from tourniquet.record.unsealing import Leaves, Unsealed, open_header, open_sealed
 from tourniquet.record.vault import VaultReader
 
 FILE = "vault-erasures"
@@ -49,6 +49,7 @@ FORM = 1
 FILE_BYTES_MOST = 8 * 1024 * 1024  # some thousand erasures; the newest are kept
 CARRIED_OUT = "erasure.carried_out"
 PUBLISHED = ("erasure.asked", "erasure.approved", "erasure.withdrawn", "erasure.refused")
+ENTRIES_AT_ONCE = 2000
 KEYS_MOST = 10_000  # of one erasure
 UNHEEDED_KEYS_MOST = 20  # heeded without asking a person, though the ring still has them
 
@@ -260,11 +261,14 @@ def list_destructions(reader: VaultReader, ring: KeyRing) -> list[Destruction]:
     beside the vault can leave one out. Raises: IntegrityError.
     """
     destructions = Destructions(reader, ring.site)
-    told = (
-        destructions.tell(open_header(reader, position, ring.site.key))
-        for position in range(1, reader.size + 1)
-    )
-    return [one for one in told if one is not None]
+    found = []
+    for first in range(1, reader.size + 1, ENTRIES_AT_ONCE):
+        last = min(first + ENTRIES_AT_ONCE - 1, reader.size)
+        for leaf, sealed in reader.bodies(range(first, last + 1)):
+            one = destructions.tell(open_sealed(leaf, sealed, ring.site.key))
+            if one is not None:
+                found.append(one)
+    return found
 
 
 def list_unheeded(destructions: Iterable[Destruction], ring: KeyRing) -> list[Destruction]:
