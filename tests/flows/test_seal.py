@@ -133,16 +133,32 @@ def test_a_destroyed_key_makes_its_entries_erased_and_leaves_the_rest(
         assert rows == [None, OTHER, None]
 
 
-def test_a_destroyed_key_is_not_made_again(database: Database) -> None:
+def test_a_destroyed_key_is_not_made_again_and_the_next_has_another_id(
+    database: Database,
+) -> None:
     append(applied(PATIENT, "A"))
     seal()
     _, keys = opened()
-    keys.ring.erase(keys.ring.patient_id(PATIENT), now=LATER)
+    ring = keys.ring
+    ring.erase(ring.patient_id(PATIENT), now=LATER)
     with pytest.raises(IntegrityError, match="no such key"):
-        keys.ring.erase(keys.ring.patient_id(PATIENT), now=LATER)
-    append(applied(PATIENT, "D"))
-    with pytest.raises(IntegrityError, match="whose key was erased"):
-        seal()
+        ring.erase(ring.patient_id(PATIENT), now=LATER)
+    append(applied(PATIENT, "D"), applied(OTHER, "E"))
+    seal()
+    assert ring.find_key(ring.patient_id(PATIENT)) is None
+    second = ring.patient_id(PATIENT, generation=1)
+    assert ring.find_key(second) is not None
+    ring.erase(second, now=LATER)
+    append(applied(PATIENT, "F"))
+    seal()
+    third = ring.patient_id(PATIENT, generation=2)
+    reader, keys = opened()
+    ids = [
+        open_header(reader.leaf(p), reader.body(reader.leaf(p)), ring.site.key).key_id
+        for p in (2, 3, 4)
+    ]
+    assert ids == [second, ring.patient_id(OTHER), third]
+    assert len({ring.patient_id(PATIENT), second, third}) == 3
 
 
 def ring_rows(query: str, *values: object) -> list[tuple[bytes, ...]]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tests.support.page_samples import HOSTILE, NOW, USER, person, shell_for
 from tourniquet.web import addresses
-from tourniquet.web.presenters import access, alarms, shell, worklists
+from tourniquet.web.presenters import access, alarms, erasures, shell, worklists
 
 
 def guard_shell(title: str) -> shell.Shell:
@@ -67,7 +67,70 @@ def access_page() -> access.AccessPage:
 
 
 def access_front_page() -> access.AccessFrontPage:
-    return access.AccessFrontPage(rows=access_rows(), alarms=3, may_guard=True)
+    return access.AccessFrontPage(
+        rows=access_rows(), alarms=3, may_guard=True, may_erase=True, erasures=2
+    )
+
+
+def erasures_page() -> erasures.ErasuresPage:
+    states = ("asked", "approved", "approved", "withdrawn", "refused", "carried_out", "finished")
+    rows = tuple(
+        erasures.ErasureRow(
+            f"01hzeg2j602ew80bbm5fmv1{n:03}",
+            state,
+            "Consent was withdrawn, and there is no other legal ground",
+            "dora",
+            NOW - timedelta(days=n),
+            "" if state == "asked" else "eli.fawcett@example",
+            NOW + timedelta(days=14) if n == 1 else None,
+            n == 2,
+        )
+        for n, state in enumerate(states)
+    )
+    return erasures.ErasuresPage(rows)
+
+
+def ask_erasure_page() -> erasures.AskErasurePage:
+    fault = shell.FieldError("exempt-care", "Say of each exemption whether it applies.")
+    seen = shell.FieldError("seen-waiting_test", "Look at this first, then tick it.")
+    return erasures.AskErasurePage(
+        person(1),
+        2,
+        (shell.Choice("b", "Consent was withdrawn"), shell.Choice("d", "Processed unlawfully")),
+        (shell.Choice("person", "The person"),),
+        (shell.Choice("in_person", "Seen in person, with a document"),),
+        (
+            erasures.Exemption("care", "Needed for care", error=fault.text),
+            erasures.Exemption("legal_claims", "Needed for legal claims", "no"),
+        ),
+        (
+            shell.Choice("waiting_test", "A test has been asked for and is still to be done"),
+            shell.Choice("appointment", "An appointment is ahead", selected=True),
+        ),
+        shell.Form({"words": "By letter " + HOSTILE}, (fault, seen)),
+    )
+
+
+def erasure_page() -> erasures.ErasurePage:
+    return erasures.ErasurePage(
+        erasures_page().rows[1],
+        (
+            ("Ground", "Consent was withdrawn, and there is no other legal ground"),
+            ("Exemptions that apply", "None of them"),
+            ("Asked by", "dora"),
+            ("Approved by", "eli.fawcett@example"),
+            ("Waiting time", "14 days"),
+        ),
+        (person(1), person(2)),
+        "By letter " + HOSTILE,
+        (shell.Choice("appointment", "An appointment is ahead"),),
+        may_approve=True,
+        may_refuse=True,
+        may_withdraw=True,
+        why_not="",
+        withdrawals=(shell.Choice("asker", "Whoever asked does not want it any more"),),
+        exemptions=(shell.Choice("care", "Needed for care"),),
+    )
 
 
 def canaries_page() -> access.CanariesPage:
@@ -136,6 +199,26 @@ def access_pages() -> dict[str, tuple[str, shell.Shell, object]]:
             "access/readings.html",
             guard_shell("Access"),
             replace(access_page(), rows=(), patient=None),
+        ),
+        "erasures": ("erasures/list.html", guard_shell("Erasures"), erasures_page()),
+        "erasures-none": ("erasures/list.html", guard_shell("Erasures"), erasures.ErasuresPage()),
+        "erasure-ask": ("erasures/ask.html", guard_shell("Ask"), ask_erasure_page()),
+        "erasure": ("erasures/one.html", guard_shell("Erasure"), erasure_page()),
+        "erasure-finished": (
+            "erasures/one.html",
+            guard_shell("Erasure"),
+            replace(
+                erasure_page(),
+                row=replace(erasure_page().row, state="finished", due=None),
+                patients=(),
+                words="",
+                warnings=(),
+                mentions=(70123, 70140),
+                handed_out=(69001,),
+                may_approve=False,
+                may_refuse=False,
+                may_withdraw=False,
+            ),
         ),
         "canaries": ("access/canaries.html", guard_shell("Canaries"), canaries_page()),
         "canaries-none": (

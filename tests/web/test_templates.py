@@ -227,6 +227,7 @@ def test_nhs_macros_can_be_imported() -> None:
 def test_every_template_is_shown_by_a_sample() -> None:
     shown = {template for template, _, _ in PAGES.values()}
     parts = {"base.html", "parts.html", "patients/banner.html", "access/rows.html"}
+    parts.add("erasures/parts.html")
     found = {path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html")}
     # The downtime desk's are shown by its own process: test_browser_desk.py.
     assert {name for name in found if not name.startswith("desk/")} == shown | parts

@@ -23,7 +23,7 @@ from tests.support.database import Database
 from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 
-QUERIES_MOST = 36
+QUERIES_MOST = 37
 NOT_CLINICAL = ("press", "admin")
 
 

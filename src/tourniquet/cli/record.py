@@ -12,6 +12,7 @@ from tourniquet.cli import (
     output,
     record_desk,
     record_doctor,
+    record_erase,
     record_history,
     record_keys,
     record_prove,
@@ -42,6 +43,7 @@ command.add_command(record_replica.command)
 command.add_command(record_prove.command)
 command.add_command(record_keys.command)
 command.add_command(record_doctor.command)
+command.add_command(record_erase.command)
 
 
 command.add_command(record_history.command)

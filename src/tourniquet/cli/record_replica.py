@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from tourniquet.cli.record_verify import read_key
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable, UserError
 
 if TYPE_CHECKING:
+    from tourniquet.record.destroying import Published
     from tourniquet.record.disk import Reader
     from tourniquet.record.notes import Note
     from tourniquet.record.remote import Remote
@@ -29,6 +30,7 @@ EVERY_SECONDS = 1.0
 STORE_EVERY_SECONDS = 5.0
 AT_ONCE_SECONDS = 0.02  # a server that answers at once and has nothing is asked no more often
 RETRY_SECONDS = 5.0
+ERASURES_EVERY_SECONDS = 60.0
 
 
 @click.command(
@@ -101,6 +103,20 @@ RETRY_SECONDS = 5.0
     f"server tells when there is more. With s3:// also the least, by default "
     f"{STORE_EVERY_SECONDS:g}: every pull costs calls.",
 )
+@click.option(
+    "--erasure-days",
+    type=click.IntRange(1, 365),
+    default=14,
+    show_default=True,
+    help="How many days an approved erasure waits here, from when this replica first saw it.",
+)
+@click.option(
+    "--erased-keys-a-day",
+    type=click.IntRange(0, 10_000),
+    default=20,
+    show_default=True,
+    help="How many wrapped keys may be destroyed here on one day. More: none is, and it ends.",
+)
 @output.json_option
 def command(
     *,
@@ -115,6 +131,8 @@ def command(
     keys_to: str | None,
     follow: bool,
     every_seconds: float | None,
+    erasure_days: int,
+    erased_keys_a_day: int,
     as_json: bool,
 ) -> None:
     """Pull what is new in a vault, verify every byte, and countersign it with this clock.
@@ -122,6 +140,9 @@ def command(
     A history that is shorter or rewritten is refused, and the evidence kept. The replica opens
     nothing: the keys that it copies are wrapped. Run it on another machine, as an account that
     the source's cannot become. A server is told what was countersigned.
+
+    Erasures that two people approved at the source are carried out on the copied keys too, after
+    this machine's own waiting time, and never more on one day than allowed.
     """
     from tourniquet.record.replica_home import open_replica_home
     from tourniquet.record.s3 import is_store
@@ -132,15 +153,22 @@ def command(
     place.demand_apart(folder)
     pinned = read_key(key_file, folder / "vault") if key_file else None
     keys_folder = Path(keys_to).expanduser() if keys_to and not is_store(keys_to) else None
+    limits = _ErasureLimits(erasure_days, erased_keys_a_day)
     with open_replica_home(folder, keys_folder, pinned, again=pin_again) as home:
         place.open(token_file or folder / "token")
-        loop = _Puller(_in_store(home, target, keys_to) if stored else home, place)
+        loop = _Puller(_in_store(home, target, keys_to) if stored else home, place, limits)
         if follow:
             pause = (every_seconds or STORE_EVERY_SECONDS) if stored else 0.0
             loop.follow(every_seconds or EVERY_SECONDS, pause)
         found = loop.last if follow else loop.pull()
     if found is not None:
         _tell(found, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _ErasureLimits:
+    days: int
+    keys_a_day: int
 
 
 def _own_folder(target: str, own: Path | None) -> Path:
@@ -221,6 +249,13 @@ class _Folder:
         stop.wait(every_seconds)
         return ""
 
+    def erasures(self) -> Published:
+        """The list beside the vault."""
+        from tourniquet.record.destroying import read_published
+        from tourniquet.record.disk import Disk, LocalFiles
+
+        return read_published(Disk(LocalFiles(self._folder.parent)))
+
     def tell(self, note: Note) -> None:
         """Nobody is told."""
 
@@ -277,6 +312,13 @@ class _Server:
             stop.wait(min(every_seconds, AT_ONCE_SECONDS))
         return self._files.refusal if heard else None
 
+    def erasures(self) -> Published:
+        """The list that the server gives."""
+        from tourniquet.record.remote import RemoteErasures
+
+        assert self._remote is not None  # opened
+        return RemoteErasures(self._remote).read()
+
     def tell(self, note: Note) -> None:
         """Hand over what was countersigned."""
         self._files.tell(note)
@@ -290,16 +332,20 @@ class _Server:
 class _Puller:
     """Pulls into a replica, and tells the source."""
 
-    def __init__(self, home: ReplicaHome | StoreHome, place: _Folder | _Server) -> None:
+    def __init__(
+        self, home: ReplicaHome | StoreHome, place: _Folder | _Server, limits: _ErasureLimits
+    ) -> None:
         self._home, self._place = home, place
         self._ring = home.ring(place.ring)
+        self._limits = limits
+        self._erasures_from = 0.0  # when the list is looked at next
         self._told = ""
         self._pause_seconds = 0.0
         self.last: Pulled | None = None
 
     def pull(self) -> Pulled:
         """One pull."""
-        replica, _ = self._home.open()
+        replica, vault = self._home.open()
         with output.progress("Pulling", None) as steps:
             found = replica.pull(
                 self._place.vault,
@@ -309,6 +355,7 @@ class _Puller:
             )
         self._tell(replica)
         self._keep_up(at_once=True)
+        self._erase(replica, vault, found)
         return found
 
     def follow(self, every_seconds: float, pause_seconds: float) -> None:
@@ -338,6 +385,7 @@ class _Puller:
                 if stop.is_set() or self._pause_seconds or not self._place.takes_notes:
                     self._tell(replica)
                 self._keep_up(at_once=False)
+                self._erase(replica, vault, found)
                 stop.wait(self._pause_seconds)
                 self._wait(replica, found.checkpoint.size, stop, every_seconds)
         except StorageUnavailable as error:
@@ -368,6 +416,40 @@ class _Puller:
         renewed = self._home.keep_up(at_once=at_once)
         if renewed:
             output.note(f"{renewed} objects locked anew.")
+
+    def _erase(self, replica: Replica, vault: Reader, found: Pulled) -> None:
+        """Heed the source's erasures, now and then. What is pulled is countersigned before.
+
+        Raises: ErasuresStopped: a person here decides, and the command ends.
+        """
+        from tourniquet.record.disk import Disk, LocalFiles
+        from tourniquet.record.replica_erasures import ReplicaErasures
+        from tourniquet.record.vault import VaultReader
+
+        if time.monotonic() < self._erasures_from:
+            return
+        erasures = ReplicaErasures(
+            Disk(LocalFiles(self._home.folder)),
+            self._ring,
+            days=self._limits.days,
+            keys_a_day=self._limits.keys_a_day,
+        )
+        reader = VaultReader(vault, found.checkpoint.size)
+        try:
+            looked = erasures.look(self._place.erasures(), reader, now=datetime.now(UTC))
+        except UserError:
+            self._tell(replica)  # what is countersigned is, whatever a person decides here
+            raise
+        self._erasures_from = time.monotonic() + ERASURES_EVERY_SECONDS
+        for one in looked.seen:
+            output.note(f"tourniquet: erasure {one} was approved; it waits here.")
+        for one in looked.done:
+            output.note(f"tourniquet: erasure {one} was carried out here too.")
+        for name in self._ring.left_behind():
+            output.note(
+                f"tourniquet: {name}: an erased key still lies in the bucket of the keys. Have its "
+                "owner delete the object."
+            )
 
     def _add(self, found: Pulled) -> None:
         if self.last is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from tourniquet.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from tourniquet.cli.vault_place import VaultPlace
+    from tourniquet.record.destroying import Destruction
     from tourniquet.record.keys import Keys
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.vault import VaultReader
@@ -73,6 +74,18 @@ REPORT_FILE = "restore-report.note"
     type=output.path_argument_type(),
     help=f"Where the signed report goes. Default: {REPORT_FILE} in the folder of --into, or here.",
 )
+@click.option(
+    "--heed-erasures",
+    is_flag=True,
+    help="The keys are an old copy: leave out what the vault says was erased, however many.",
+)
+@click.option(
+    "--ignore-erasure",
+    "ignored",
+    multiple=True,
+    metavar="ERASURE",
+    help="This erasure is nobody's (production was in others' hands): restore what it names.",
+)
 @output.json_option
 def command(
     *,
@@ -83,6 +96,8 @@ def command(
     home: Path | None,
     at: str | None,
     report_file: Path | None,
+    heed_erasures: bool,
+    ignored: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Verify a vault, replay it into an empty database, compare, and write a signed report.
@@ -100,10 +115,11 @@ def command(
     keys = _keys_folder(vault, keys)
     output.configure_django(home=folder or keys.parent, database_url=url)
     from tourniquet.cli.vault_place import open_vault
+    from tourniquet.record.destroying import ignore_erasures
     from tourniquet.record.key_list import read_key_list
     from tourniquet.record.keys import open_keys
     from tourniquet.record.log import read_last
-    from tourniquet.record.restoring import mark_restored
+    from tourniquet.record.restoring import heeded_destructions, mark_restored
     from tourniquet.record.vault import VaultReader
     from tourniquet.record.verification import verify_vault
 
@@ -117,10 +133,14 @@ def command(
     reader = VaultReader(disk, verified.checkpoint.size)
     last = _last_position(at, reader, opened)
     # 2. Replay and compare.
-    report = _restore(reader, opened, last, verified, key_pinned=key_file is not None)
+    with output.progress("Looking for erasures"):
+        destructions = heeded_destructions(reader, opened.ring, ignore=ignored, heed=heed_erasures)
+    report = _restore(reader, opened, last, verified, destructions, key_pinned=key_file is not None)
     # 3. The vault and its keys, so that the new home goes on with them.
     if folder is not None and at is None:
         _complete(opened_vault, keys, folder)
+        if ignored:
+            ignore_erasures(folder / "keys", ignored)
     # 4. Report.
     note = report.signed(opened.get_signer(read_key_list(disk, key).newest))
     place = report_file or (folder or Path.cwd()) / REPORT_FILE
@@ -170,7 +190,13 @@ def _last_position(at: str | None, reader: VaultReader, keys: Keys) -> int:
 
 
 def _restore(
-    reader: VaultReader, keys: Keys, last: int, verified: Verified, *, key_pinned: bool
+    reader: VaultReader,
+    keys: Keys,
+    last: int,
+    verified: Verified,
+    destructions: Sequence[Destruction],
+    *,
+    key_pinned: bool,
 ) -> RestoreReport:
     from django.db import connection
 
@@ -179,7 +205,7 @@ def _restore(
 
     prepare_target()
     with steps_to("Restoring", last) as moved:
-        restored = restore(reader, keys.ring, last=last, progress=moved)
+        restored = restore(reader, keys.ring, last=last, destructions=destructions, progress=moved)
     with steps_to("Comparing", last) as moved:
         tables = compare(reader, last=last, progress=moved)
     return RestoreReport(

@@ -49,6 +49,8 @@ class Task(StrEnum):
     READ_JOURNAL = "read the journal"
     SEE_ACCESS = "see who opened whose record"
     GUARD_ACCESS = "flag records that nobody should read, and answer alarms about access"
+    ASK_ERASURE = "ask that a person's data be erased"
+    APPROVE_ERASURE = "approve or refuse an erasure"
     ADMINISTER = "administer accounts"
     RUN_EXERCISE = "set the clock of an exercise"
     COPY_RECORD = "copy the sealed record"
@@ -77,7 +79,9 @@ _ALLOWED: dict[Role, frozenset[Task]] = {
         }
     ),
     Role.COMMUNICATIONS: frozenset({Task.SEE_OPERATIONS, Task.APPROVE_NOTICES}),
-    Role.DATA_PROTECTION: frozenset({*_OVERSIGHT, Task.GUARD_ACCESS}),
+    Role.DATA_PROTECTION: frozenset(
+        {*_OVERSIGHT, Task.GUARD_ACCESS, Task.ASK_ERASURE, Task.APPROVE_ERASURE}
+    ),
     Role.AUDITOR: frozenset({*_OVERSIGHT, Task.COPY_RECORD}),
     Role.ADMINISTRATOR: frozenset(
         {

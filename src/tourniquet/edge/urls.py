@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("vault/news", vault_files.news),
     path("vault/cosignature", vault_files.cosignature),
     path("vault-keys", vault_files.wrapped_keys),
+    path("vault-erasures", vault_files.erasures),
     path("exercise/clock", exercise_control.clock_to),
     path("exercise/jobs", exercise_control.run_job),
 ]

@@ -28,12 +28,15 @@ from tourniquet.edge.acknowledging import BOARD
 from tourniquet.edge.log import log_event
 from tourniquet.edge.machine import nothing_here, token_needed, write_json
 from tourniquet.flows.keep_cosignature import keep_cosignature
+from tourniquet.kernel import settings
 from tourniquet.kernel.errors import (
     IntegrityError,
     StorageUnavailable,
     TourniquetError,
     UserError,
 )
+from tourniquet.record.destroying import FILE as ERASURES_FILE
+from tourniquet.record.destroying import FILE_BYTES_MOST as ERASURES_BYTES_MOST
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.key_list import KEYS_FILE, LIST_BYTES_MOST
 from tourniquet.record.keys import RING_FILE
@@ -241,6 +244,16 @@ def wrapped_keys(http_request: HttpRequest) -> HttpResponse:
             remedy="Copy it from its folder, with --from-keys.",
         ) from error
     return write_json({"rows": _read_keys(path, _number(http_request, "after") or 0)})
+
+
+@_copying("GET")
+def erasures(http_request: HttpRequest) -> HttpResponse:
+    """The list of erasures: openings of entries that name nobody, for a replica to check."""
+    home = Disk(LocalFiles(settings.home()))
+    if home.size(ERASURES_FILE) is None:
+        return nothing_here()
+    content = home.read(ERASURES_FILE, bytes_most=ERASURES_BYTES_MOST)
+    return HttpResponse(content, content_type="application/json")
 
 
 @_copying("POST")

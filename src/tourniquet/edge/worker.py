@@ -30,9 +30,11 @@ JOIN_SECONDS = 1.0
 URGENT_EVERY = timedelta(minutes=15)
 # [P] The record is compared with the tables a part at a time, day and night.
 INTEGRITY_EVERY = timedelta(minutes=1)
-NAMES = ("morning", "urgent", "evening", "integrity")
-_SILENT = {"integrity"}  # every minute: its alarm speaks
-_AGAIN = {"urgent": URGENT_EVERY, "integrity": INTEGRITY_EVERY}
+# [P] An erasure that is due, or was interrupted, waits no longer than this.
+ERASURES_EVERY = timedelta(minutes=5)
+NAMES = ("morning", "urgent", "evening", "integrity", "erasures")
+_SILENT = {"integrity", "erasures"}  # so often: their alarms and entries speak
+_AGAIN = {"urgent": URGENT_EVERY, "integrity": INTEGRITY_EVERY, "erasures": ERASURES_EVERY}
 
 Job = Callable[[datetime], object]
 
@@ -46,7 +48,7 @@ def jobs() -> dict[str, Job]:
 def is_due(name: str, moment: datetime, done_on: date | None) -> bool:
     """Whether the job is still to be run on the service day of this moment. Pure."""
     hour = moment.astimezone(LONDON).hour
-    if name == "integrity":
+    if name in ("integrity", "erasures"):
         return True
     if name == "urgent":
         return MORNING_HOUR <= hour < EVENING_HOUR

@@ -28,6 +28,7 @@ from tourniquet.diary.models import Work
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.book_needs import Booking, book_needs
 from tourniquet.flows.call_in import Called, call_in
+from tourniquet.flows.carry_out_erasures import CarriedOut, carry_out_erasures
 from tourniquet.flows.check_record import Checked, check_record
 from tourniquet.flows.keep_waiting import keep_waiting
 from tourniquet.flows.open_gate import Opening, open_gate
@@ -115,6 +116,11 @@ def publish(now: datetime) -> Published:
 def integrity(now: datetime) -> Checked:
     """Compare the next part of the journal with the tables."""
     return check_record(now=now)
+
+
+def erasures(now: datetime) -> CarriedOut:
+    """Carry out the erasures that are due, and go on with those that were interrupted."""
+    return carry_out_erasures(now=now)
 
 
 def plan_full(now: datetime) -> str:

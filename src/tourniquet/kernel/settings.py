@@ -161,6 +161,12 @@ SETTINGS: tuple[Setting, ...] = (
         "8",
         "For how long a reason holds that somebody without a tie gave for opening a record.",
     ),
+    Setting(
+        "TOURNIQUET_ERASURE_DAYS",
+        "14",
+        "How many days an approved erasure of a person's data waits before it is carried out, 1 to "
+        "30. An erasure keeps the number that it was approved with.",
+    ),
     Setting("TOURNIQUET_DEBUG", "", "1 shows tracebacks in the browser. Never in production."),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -10,6 +10,9 @@ Invariants:
   commitments compared.
 - No patient's data is written to a disk but under that patient's own key.
 - The main database is never asked: vault, a copy of the key ring and the root key are enough.
+- Whoever the record says was erased is not found, though an older copy of the ring has their key;
+  unless it names more than UNHEEDED_KEYS_MOST keys that are here still. A production in others'
+  hands could seal that: then care goes first, nobody is left out, and the desk says so.
 - An entry whose key has not come with the copy of the ring is counted, tried again when the ring
   changes, and said on every page.
 """
@@ -37,6 +40,14 @@ from tourniquet.pathology.desk_index import (
     seal_fact,
     write_part,
 )
+from tourniquet.record.destroying import (
+    CARRIED_OUT,
+    PUBLISHED,
+    UNHEEDED_KEYS_MOST,
+    Destruction,
+    Destructions,
+    list_unheeded,
+)
 from tourniquet.record.disk import Disk, LocalFiles, Reader
 from tourniquet.record.following import Follower
 from tourniquet.record.notes import Checkpoint, VerifierKey
@@ -54,6 +65,7 @@ from tourniquet.record.unsealing import (
 
 FAMILIES = frozenset({"patient", "order", "specimen", "report", "call", "history"})
 COMMON = frozenset({"organisation.listed", "numbers.reserved"})
+ERASURES = frozenset({*PUBLISHED, CARRIED_OUT})
 NO_END = 10.0 * 365 * 86_400  # seconds
 ENTRIES_AT_ONCE = 2000  # indexed together, so that searches wait for no more
 
@@ -82,6 +94,7 @@ class Rings:
     def __init__(self, path: Path, root: bytes) -> None:
         self._path, self._root = path, root
         self._held = threading.local()
+        self._left_out: frozenset[bytes] = frozenset()
         self.get()
 
     def get(self) -> KeyRing:
@@ -94,7 +107,12 @@ class Rings:
             if old is not None:
                 old.close()
         ring: KeyRing = self._held.ring
+        ring.leave_out(self._left_out)
         return ring
+
+    def leave_out(self, key_ids: frozenset[bytes]) -> None:
+        """Let these keys count as erased, in every thread."""
+        self._left_out = key_ids
 
     def stamp(self) -> tuple[tuple[int, int, int], ...]:
         """What changes when the ring does."""
@@ -132,6 +150,8 @@ class DeskReading:
         self._missing: dict[int, bytes] = {}
         self._ring_stamp: object = None
         self._fault = ""
+        self._destructions = Destructions(self.follower, self.rings.get().site)
+        self._destroyed: list[Destruction] = []
         self._following = threading.Lock()
         self._pending = _Pending(1)
         self._load(key.name)
@@ -166,7 +186,7 @@ class DeskReading:
             self._fault = str(error)
             raise
         else:
-            self._fault = ""
+            self._fault = self._heed_destructions()
         finally:
             self._following.release()
 
@@ -193,8 +213,9 @@ class DeskReading:
             as_of = unsealed.recorded_at
             kind = unsealed.header.kind
             family = kind.partition(".")[0]
-            if kind in COMMON:
+            if kind in COMMON or kind in ERASURES:
                 common.append((position, kind))
+                self._take_destruction(unsealed)
             elif family in FAMILIES:
                 entries.append((position, unsealed.key_id))
                 if family == "patient":
@@ -242,6 +263,26 @@ class DeskReading:
             self.index.forget(key_id)
         self._ring_stamp = stamp
 
+    def _take_destruction(self, unsealed: Unsealed) -> None:
+        found = self._destructions.tell(unsealed)
+        if found is not None:
+            self._destroyed.append(found)
+
+    def _heed_destructions(self) -> str:
+        """Leave out whom the record says was erased; what a person must know, if anything."""
+        ring = self.rings.get()
+        unheeded = list_unheeded(self._destroyed, ring)
+        keys = frozenset(key_id for one in unheeded for key_id in one.keys)
+        if len(keys) > UNHEEDED_KEYS_MOST:
+            return (
+                f"The record names {len(unheeded)} erasures whose keys are here still "
+                f"({len(keys)}). They are not heeded by themselves: ask whether they are right."
+            )
+        self.rings.leave_out(keys)
+        for key_id in keys:
+            self.index.forget(key_id)
+        return ""
+
     def read_entries(self, positions: Sequence[int]) -> tuple[list[tuple[Kind, Entry[Any]]], int]:
         """These entries in order, the erased ones left out, and how many want a key.
 
@@ -277,7 +318,10 @@ class DeskReading:
             digests += part.digests
         if frontier.size:
             self.follower.go_on_from(frontier, digests)
+        for position in self.index.common(ERASURES):
+            self._take_destruction(open_header(self.follower, position, ring.site.key))
         self._pending = _Pending(self._position + 1)
+        self._heed_destructions()
         self._ring_stamp = None if self._missing else self.rings.stamp()
 
     def _take(self, part: Part, ring: KeyRing) -> None:

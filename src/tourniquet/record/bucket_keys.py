@@ -11,7 +11,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -46,6 +46,7 @@ class BucketKeys:
         self._copy, self._rows, self._objects, self._own = copy, rows, objects, own
         self._until = until
         self._sent: int | None = None
+        self._without_key: set[int] = set()  # rows that lie there without their key
 
     def pull(self) -> int:
         """Copy those that are new, here and there; how many. Raises: as `RingCopy.pull`."""
@@ -59,6 +60,32 @@ class BucketKeys:
             self._sent = rows[-1].number
             self._own.replace(SENT, f"{self._sent}\n".encode())
         return count
+
+    def held(self, key_ids: Iterable[bytes]) -> list[bytes]:
+        """Those of these ids whose wrapped key lies in the copy."""
+        return self._copy.held(key_ids)
+
+    def destroy(self, key_ids: Sequence[bytes], *, now: datetime) -> None:
+        """Destroy wrapped keys in the copy. What was put stays until its owner deletes it."""
+        self._copy.destroy(key_ids, now=now)
+
+    def left_behind(self) -> list[str]:
+        """Objects with a wrapped key that is destroyed here: whoever owns the bucket deletes them.
+
+        We can't, and must not be able to. Where one is gone, the row without its key is put.
+        """
+        found = []
+        for row in self._copy.erased_rows():
+            if row.number in self._without_key or row.number > self._read_sent():
+                continue
+            first = self._objects.find(_name(row.number))
+            if first is None:
+                self._put(row)
+            elif _read_row(self._objects, first, row.number).wrapped is not None:
+                found.append(first.name)
+                continue
+            self._without_key.add(row.number)
+        return found
 
     def _put(self, row: WrappedKey) -> None:
         name, content = _name(row.number), msgspec.json.encode(row)
@@ -88,26 +115,43 @@ class BucketRing:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._listed: list[Stored] | None = None
+        self._listed: dict[str, Stored] | None = None
 
     def rows(self, *, after: int, most: int) -> Sequence[WrappedKey]:
         """See `RingSource`. Raises: IntegrityError when what is there are no such rows."""
         if self._listed is None:
-            self._listed = [one for one in self._objects.list(KEYS) if isinstance(one, Stored)]
-        some = self._listed[after : after + most]
+            found = [one for one in self._objects.list(KEYS) if isinstance(one, Stored)]
+            self._listed = {one.name: one for one in found}
+        last = max(self._listed, default=_name(0)).removeprefix(KEYS)
+        if not (last.isascii() and last.isdigit()):
+            raise IntegrityError("The object is not a wrapped key.", where=KEYS + last)
+        numbers = range(after + 1, min(after + most, int(last)) + 1)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(self._read, some, range(after + 1, after + len(some) + 1)))
+            return list(pool.map(self._read, numbers))
 
-    def _read(self, stored: Stored, number: int) -> WrappedKey:
-        if stored.size <= ROW_BYTES_MOST:
-            try:
-                content = self._objects.get(stored, 0, stored.size)
-                row = msgspec.json.decode(content, type=WrappedKey)
-            except msgspec.MsgspecError:
-                row = None
-            if row is not None and row.number == number:
-                return row
-        raise IntegrityError(f"The object is not wrapped key {number}.", where=stored.name)
+    def _read(self, number: int) -> WrappedKey:
+        assert self._listed is not None
+        stored = self._listed.get(_name(number))
+        if stored is None:
+            raise IntegrityError(
+                f"Wrapped key {number} is missing.",
+                where=_name(number),
+                remedy="If it was deleted because it was erased, run the replica once: it puts the "
+                "row without its key.",
+            )
+        return _read_row(self._objects, stored, number)
+
+
+def _read_row(objects: Objects, stored: Stored, number: int) -> WrappedKey:
+    if stored.size <= ROW_BYTES_MOST:
+        try:
+            content = objects.get(stored, 0, stored.size)
+            row = msgspec.json.decode(content, type=WrappedKey)
+        except msgspec.MsgspecError:
+            row = None
+        if row is not None and row.number == number:
+            return row
+    raise IntegrityError(f"The object is not wrapped key {number}.", where=stored.name)
 
 
 def _name(number: int) -> str:

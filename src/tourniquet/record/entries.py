@@ -39,7 +39,7 @@ class MessageApplied(Body, frozen=True):
     attempts: int = 1
 
 
-@kind("message.reviewed", patient=False)
+@kind("message.reviewed", patient=False, own_key=True)
 class MessageReviewed(Body, frozen=True):
     """A person has dealt with a refused message."""
 
@@ -101,3 +101,95 @@ class KeysShared(Body, frozen=True):
 
     check: str
     held: tuple[ShareHeld, ...]
+
+
+@kind("erasure.concerns", patient=True)
+class ErasureConcerns(Body, frozen=True):
+    """An erasure is asked for that takes the subject. What may name somebody stands here alone.
+
+    It is erased with the subject; the entries below outlive that, and say only what erasure it is.
+    """
+
+    erasure: str
+    words: str = ""
+
+
+@kind("erasure.asked", patient=False)
+class ErasureAsked(Body, frozen=True):
+    """Somebody asks that a person be erased. Words are those of record.erasure_rules.
+
+    `ground`: UK GDPR article 17(1). `applies`, `not_applies`: exemptions of 17(3), each answered.
+    `records`: how many ids the person has. `warnings` were acknowledged.
+    """
+
+    erasure: str
+    ground: str
+    asked_for: str
+    identity: str
+    records: int
+    not_applies: tuple[str, ...] = ()
+    applies: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@kind("erasure.approved", patient=False)
+class ErasureApproved(Body, frozen=True):
+    """Another person approves: it is due so many days later."""
+
+    erasure: str
+    days: int
+    warnings: tuple[str, ...] = ()
+
+
+@kind("erasure.withdrawn", patient=False)
+class ErasureWithdrawn(Body, frozen=True):
+    """It is not wanted any more."""
+
+    erasure: str
+    why: str
+
+
+@kind("erasure.refused", patient=False)
+class ErasureRefused(Body, frozen=True):
+    """It may not be, by one of the exemptions of article 17(3)."""
+
+    erasure: str
+    exemption: str
+
+
+@kind("erasure.witnessed", patient=False)
+class ErasureWitnessed(Body, frozen=True):
+    """A witness countersigned a checkpoint that covers the approval: its clock counts from here.
+
+    `note` is the checkpoint with both signatures.
+    """
+
+    erasure: str
+    at: datetime
+    note: str
+
+
+@kind("erasure.carried_out", patient=False)
+class ErasureCarriedOut(Body, frozen=True):
+    """Content and rows are gone, in this very transaction; whose they were is not said.
+
+    `keys`: positions, one for each key that is to be destroyed: the entry there was sealed under
+    it, if it was sealed with its content at all. Where that is the site's key, which stays, the
+    entry alone is left out of every restore. `mentions`: positions that a person must look at.
+    `handed_out`: positions of entries whose headers, which stay, say by whom and when the person's
+    data was handed out, as proofs, for a laptop or on paper: only who has it can destroy it.
+    """
+
+    erasure: str
+    entries: int
+    rows: int
+    keys: tuple[int, ...] = ()
+    mentions: tuple[int, ...] = ()
+    handed_out: tuple[int, ...] = ()
+
+
+@kind("erasure.finished", patient=False)
+class ErasureFinished(Body, frozen=True):
+    """The keys are destroyed here, and the database's free space was overwritten."""
+
+    erasure: str

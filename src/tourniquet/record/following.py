@@ -22,7 +22,7 @@ from functools import lru_cache
 from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.disk import Reader
 from tourniquet.record.key_list import KeyList, bad_step
-from tourniquet.record.leaves import Leaf, parse_leaf, segment_path
+from tourniquet.record.leaves import Leaf, parse_leaf
 from tourniquet.record.log import (
     BUNDLE_BYTES_MOST,
     CHECKPOINT,
@@ -39,9 +39,8 @@ from tourniquet.record.tiles import (
     unpack_entries,
 )
 from tourniquet.record.tree import TILE_WIDTH, Frontier, hash_leaf
-from tourniquet.record.vault import read_body
+from tourniquet.record.vault import read_bodies, read_body
 
-BYTES_AT_ONCE = 8 * 1024 * 1024
 MARK_EVERY = 64 * TILE_WIDTH  # positions at which somebody may later go on
 BUNDLES_HELD = 256  # 8 MB of leaves
 LOOKS_MOST = 3  # a writer may take a partial bundle away between two of our reads
@@ -171,30 +170,7 @@ class Follower:
 
     def bodies(self, positions: range) -> Iterator[tuple[Leaf, bytes]]:
         """Leaves and bodies of neighbouring positions, read together. Raises: IntegrityError."""
-        leaves = [self.leaf(position) for position in positions]
-        at = 0
-        while at < len(leaves):
-            first = leaves[at].place
-            end = at + 1
-            while (
-                end < len(leaves)
-                and leaves[end].place.segment == first.segment
-                and leaves[end].place.end - first.offset <= BYTES_AT_ONCE
-            ):
-                end += 1
-            run = leaves[at:end]
-            path = segment_path(first.segment)
-            content = self._disk.read_part(path, first.offset, run[-1].place.end - first.offset)
-            for leaf in run:
-                start = leaf.place.offset - first.offset
-                sealed = content[start : start + leaf.place.length]
-                if hashlib.sha256(sealed).digest() != leaf.body_hash:
-                    raise IntegrityError(
-                        f"The body at position {leaf.position} is not the one that its leaf names.",
-                        where=f"{path}, byte {leaf.place.offset}",
-                    )
-                yield leaf, sealed
-            at = end
+        yield from read_bodies(self._disk, [self.leaf(position) for position in positions])
 
     def _read_bundle(self, number: int) -> bytes:
         path = tile_path(ENTRIES, number)

@@ -1,4 +1,4 @@
-"""Tables of the record: the journal itself, the log of messages, alarms, the mark of the home.
+"""Tables of the record: the journal itself, messages, alarms, erasures, the mark of the home.
 
 Invariants:
 - No table that is replayed has an auto-increment key.
@@ -75,6 +75,57 @@ class Alarm(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["cleared_at", "raised_at"], name="alarm_open")]
+
+
+class Erasure(models.Model):
+    """That a person is to be erased, or was; whose it is, is in `ErasureSubject` until then.
+
+    `state`: asked, approved, withdrawn, refused, carried_out, finished. `keys`: positions, joined
+    by commas, at which the keys are named that are destroyed; `mentions`: of entries that a person
+    must look at; `handed_out`: of those that say by whom and when data was handed out.
+    """
+
+    id = models.TextField(primary_key=True)
+    state = models.TextField()
+    ground = models.TextField()
+    asked_for = models.TextField()
+    identity = models.TextField()
+    applies = models.TextField()
+    warnings = models.TextField()
+    records = models.IntegerField()
+    asked_by = models.TextField()
+    asked_at = models.DateTimeField()
+    asked_position = models.BigIntegerField()
+    approved_by = models.TextField()
+    approved_at = models.DateTimeField(null=True)
+    approved_position = models.BigIntegerField(null=True)
+    days = models.IntegerField()
+    witnessed_at = models.DateTimeField(null=True)
+    ended_by = models.TextField()
+    ended_at = models.DateTimeField(null=True)
+    ended_position = models.BigIntegerField(null=True)
+    why = models.TextField()
+    entries = models.BigIntegerField()
+    rows = models.BigIntegerField()
+    keys = models.TextField()
+    mentions = models.TextField()
+    handed_out = models.TextField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "asked_at"], name="erasure_by_state")]
+
+
+class ErasureSubject(models.Model):
+    """Whom an erasure takes: each id of the person. Gone once it was carried out."""
+
+    pk = models.CompositePrimaryKey("erasure", "patient_id")
+    erasure = models.TextField()
+    patient_id = models.TextField()
+    position = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["patient_id"], name="erasure_by_patient")]
 
 
 class Home(models.Model):

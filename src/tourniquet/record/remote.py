@@ -24,6 +24,7 @@ import msgspec
 
 from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record.bodies import KEY_ID_BYTES
+from tourniquet.record.destroying import FILE_BYTES_MOST, Published, parse_published
 from tourniquet.record.key_list import KEYS_FILE, LIST_BYTES_MOST
 from tourniquet.record.log import CHECKPOINT
 from tourniquet.record.notes import Note
@@ -410,6 +411,18 @@ def _checked_rows(rows: Sequence[WrappedKey], after: int) -> Sequence[WrappedKey
     if not all(_fits(row) and row.number > after for row in rows):
         raise _no_keys()
     return rows
+
+
+class RemoteErasures:
+    """The list of erasures behind `/vault-erasures`."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def read(self) -> Published:
+        """The list; an empty one where the source has none. Raises: IntegrityError."""
+        answer = self._remote.call("GET", "/vault-erasures", bytes_most=FILE_BYTES_MOST)
+        return parse_published(answer.content) if answer.status == 200 else Published()
 
 
 def _fits(row: WrappedKey) -> bool:

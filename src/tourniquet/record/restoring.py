@@ -10,14 +10,15 @@ And of `compare`, once that is done:
 Invariants:
 - The vault was verified before (record.verification); nothing is restored from one that does not
   hold.
-- An entry whose key was erased is restored as an erased entry: it applies as nothing.
+- An entry whose key was erased is restored as an erased entry: it applies as nothing. So is one
+  whose key the vault says was destroyed, also behind `last`, whatever copy of the ring is used.
 - Progress is kept by the target's own journal: an interrupted restore goes on where it stopped, and
   refuses a journal that is not the beginning of this vault's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -27,9 +28,15 @@ import msgspec
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from tourniquet.kernel.errors import IntegrityError, UserError
+from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.record import sealing
 from tourniquet.record.database import storage_errors
+from tourniquet.record.destroying import (
+    UNHEEDED_KEYS_MOST,
+    Destruction,
+    list_destructions,
+    list_unheeded,
+)
 from tourniquet.record.home import find_home
 from tourniquet.record.journal import COLUMNS, Head, apply_run, read_head
 from tourniquet.record.keys import exercise_of
@@ -39,6 +46,8 @@ from tourniquet.record.replay import BATCH, check_row, replayed_models
 from tourniquet.record.ring import KeyRing
 from tourniquet.record.tables import insert_rows
 from tourniquet.record.vault import VaultReader
+
+NAMED_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -82,17 +91,22 @@ def restore(
     ring: KeyRing,
     *,
     last: int,
+    destructions: Sequence[Destruction] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> Restored:
     """Make the journal and the tables of "default" anew, up to a position.
 
+    `destructions`: erasures to be heeded whatever the ring holds, those behind `last` too.
+
     Raises: IntegrityError naming the first position that does not hold; UserError when the target
     holds another journal.
     """
+    ring.leave_out(key_id for one in destructions for key_id in one.keys)
+    left_out = frozenset(position for one in destructions for position in one.positions)
     head = read_head()
     _demand_beginning(reader, ring, head, last)
     erased = 0
-    for rows in _batches(reader, ring, head.position, last):
+    for rows in _batches(reader, ring, head.position, last, left_out):
         entries = []
         for row in rows:
             # 1 and 2.
@@ -109,10 +123,12 @@ def restore(
     return Restored(head, erased)
 
 
-def open_row(reader: VaultReader, ring: KeyRing, position: int) -> tuple[Any, ...]:
+def open_row(
+    reader: VaultReader, ring: KeyRing, position: int, *, is_left_out: bool = False
+) -> tuple[Any, ...]:
     """An entry as a row of the journal, in the order of COLUMNS. Raises: IntegrityError."""
     entry = open_entry(reader, ring, position)
-    content = entry.content
+    content = None if is_left_out else entry.content
     return (
         *msgspec.structs.astuple(entry.fields),
         content.subject if content else None,
@@ -164,10 +180,36 @@ def compare(
     }
 
 
+def heeded_destructions(
+    reader: VaultReader, ring: KeyRing, *, ignore: Iterable[str] = (), heed: bool = False
+) -> list[Destruction]:
+    """The erasures of a vault that a restore heeds: an older ring, put back, brings nobody back.
+
+    `ignore`: erasures that a person says are nobody's. Raises: OperatorError when the ring still
+    holds more keys of them than are left out unasked; `heed` says that a person was asked.
+    """
+    ignored = set(ignore)
+    destructions = [one for one in list_destructions(reader, ring) if one.erasure not in ignored]
+    unheeded = list_unheeded(destructions, ring)
+    count = sum(len(one.keys) for one in unheeded)
+    if count > UNHEEDED_KEYS_MOST and not heed:
+        raise OperatorError(
+            f"{len(unheeded)} erasures in the vault name {count} keys that this ring still has. "
+            "Either it is an old copy, or somebody sealed erasures that are nobody's.",
+            where=", ".join(one.erasure for one in unheeded[:NAMED_MOST]),
+            remedy="Look what the replica says of them ('tourniquet record erase replica'). Then "
+            "--heed-erasures, or --ignore-erasure for each that is nobody's.",
+        )
+    return destructions
+
+
 def _batches(
-    reader: VaultReader, ring: KeyRing, after: int, last: int
+    reader: VaultReader, ring: KeyRing, after: int, last: int, left_out: frozenset[int]
 ) -> Iterator[list[tuple[Any, ...]]]:
-    rows = (open_row(reader, ring, position) for position in range(after + 1, last + 1))
+    rows = (
+        open_row(reader, ring, position, is_left_out=position in left_out)
+        for position in range(after + 1, last + 1)
+    )
     while batch := list(islice(rows, BATCH)):
         yield batch
 

@@ -4,7 +4,9 @@ Invariants:
 - A key is durable before anything is encrypted under it.
 - Keys lie in the ring wrapped; who has the ring without the root key opens nothing, and cannot
   tell whose a key is.
-- A key that was erased is not made again: its id stays, with the date.
+- A key that was erased is not made again: its id stays, with the date. A person who comes back
+  gets a key of a new id, so that care never waits for an erasure.
+- A key that is left out counts as erased, whatever this copy of the ring holds.
 - The ring knows how far the vault had come, so that a vault from an older copy is not written on.
 
 It refuses a ring of a newer form, and a ring that another root key wrapped.
@@ -37,13 +39,15 @@ KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
 IDS_AT_ONCE = 500
 LOG_KEYS_MOST = 65  # what a list of keys holds (record.key_list)
 ROWS_AT_ONCE = 1000
-
+GENERATIONS_MOST = 1000  # of one patient's keys: how often somebody can come back after an erasure
 
 NO_SUCH_KEY = "The key ring has no such key."
 _NONCE_BYTES = 12
 _WRAPPING = b"tourniquet key ring wrapping v1\x00"
 _LABELS = b"tourniquet key ring labels v1\x00"
 _PATIENT = b"patient\x00"
+_AGAIN = b"patient again\x00"
+_GENERATION_BYTES = 4
 _SITE = b"site\x00"
 _LOG = b"log\x00"
 _LOG_NUMBER_BYTES = 4
@@ -87,6 +91,8 @@ class KeyRing:
         self._wrapping = AESGCM(derive(root, _WRAPPING))
         self._labels = derive(root, _LABELS)
         self._held: dict[bytes, bytes] = {}
+        self._left_out: set[bytes] = set()
+        self._again: dict[str, int] = {}  # which of their keys those have who came back
         self._database = _connect(path)
         try:
             self.site = NamedKey(self._label(_SITE), self.get_key(self._label(_SITE)))
@@ -118,9 +124,12 @@ class KeyRing:
         _keep_part(part, path)
         return cls(path, root)
 
-    def patient_id(self, subject: str) -> bytes:
-        """The id of a patient's key."""
-        return self._label(_PATIENT + subject.encode())
+    def patient_id(self, subject: str, *, generation: int = 0) -> bytes:
+        """The id of a patient's key; `generation`: how many of theirs were erased before it."""
+        if not generation:
+            return self._label(_PATIENT + subject.encode())
+        counted = generation.to_bytes(_GENERATION_BYTES, "big")
+        return self._label(_AGAIN + counted + subject.encode())
 
     def log_seeds(self) -> list[bytes]:
         """The seeds of the log's signing keys, from the first: a lost folder is made of them.
@@ -150,25 +159,46 @@ class KeyRing:
     def provide(self, subjects: Iterable[str], *, own: int, now: datetime) -> list[NamedKey]:
         """The keys of these patients, made where there are none, and then `own` new keys.
 
-        They are durable once this returns. Raises: IntegrityError when a patient's was erased.
+        They are durable once this returns. Whose key was erased gets one of a new id.
         """
-        subjects = list(subjects)
-        id_of = {subject: self.patient_id(subject) for subject in set(subjects)}
-        ids = [id_of[subject] for subject in subjects]
-        missing = sorted(set(ids) - self._held.keys())
-        missing = sorted(set(missing) - self._load(missing))
-        made = [NamedKey(key_id, os.urandom(KEY_BYTES)) for key_id in missing]
+        ids = self._current(list(subjects))
+        made = [
+            NamedKey(one, os.urandom(KEY_BYTES)) for one in sorted(set(ids) - self._held.keys())
+        ]
         lone = [NamedKey(os.urandom(KEY_ID_BYTES), os.urandom(KEY_BYTES)) for _ in range(own)]
         if made or lone:
             self._keep([*made, *lone], now)
         self._held.update((one.id, one.key) for one in made)
         found = [NamedKey(key_id, self._held[key_id]) for key_id in ids]
-        while len(self._held) > KEYS_HELD:
-            del self._held[next(iter(self._held))]  # the oldest
+        self._forget_oldest()
         return [*found, *lone]
+
+    def _current(self, subjects: Sequence[str]) -> list[bytes]:
+        """The ids of the keys that these patients have now, held where they are there already."""
+        ids = {
+            one: self.patient_id(one, generation=self._again.get(one, 0))
+            for one in dict.fromkeys(subjects)
+        }
+        unsettled = ids
+        for _ in range(GENERATIONS_MOST):
+            erased = self._load(sorted(set(unsettled.values()) - self._held.keys()))
+            unsettled = {one: key_id for one, key_id in unsettled.items() if key_id in erased}
+            if not unsettled:
+                return [ids[one] for one in subjects]
+            for one in unsettled:
+                self._again[one] = self._again.get(one, 0) + 1
+                ids[one] = self.patient_id(one, generation=self._again[one])
+            unsettled = {one: ids[one] for one in unsettled}
+        raise IntegrityError("A patient's key was erased too often.", where="key ring")
+
+    def _forget_oldest(self) -> None:
+        while len(self._held) > KEYS_HELD:
+            del self._held[next(iter(self._held))]
 
     def find_key(self, key_id: bytes) -> bytes | None:
         """A key by its id; None where it was erased. Raises: IntegrityError when there is none."""
+        if key_id in self._left_out:
+            return None
         if key_id not in self._held:
             with _errors():
                 row = self._database.execute(
@@ -179,8 +209,7 @@ class KeyRing:
             if row[0] is None:
                 return None
             self._held[key_id] = self._unwrap(key_id, row[0])
-            while len(self._held) > KEYS_HELD:
-                del self._held[next(iter(self._held))]
+            self._forget_oldest()
         return self._held[key_id]
 
     def get_key(self, key_id: bytes) -> bytes:
@@ -200,13 +229,48 @@ class KeyRing:
             )
             if found.rowcount != 1:
                 raise IntegrityError(NO_SUCH_KEY, where=key_id.hex())
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            _truncate(self._database)
+
+    def erase_where_held(self, key_ids: Iterable[bytes], *, now: datetime) -> int:
+        """Destroy those of these keys that are still there; how many. Again and again, if need be.
+
+        Raises: IntegrityError when the site's or the log's is among them; nothing is erased then.
+        """
+        wanted = set(key_ids)
+        if wanted & {self.site.id, self._label(_LOG)}:
+            raise IntegrityError("An erasure names a key that is no patient's.", where="key ring")
+        count = 0
+        for key_id in sorted(wanted):
+            with _errors():
+                row = self._database.execute(
+                    "SELECT wrapped FROM key WHERE id = ?", (key_id,)
+                ).fetchone()
+            if row is not None and row[0] is not None:
+                self.erase(key_id, now=now)
+                count += 1
+        with _errors():
+            _truncate(self._database)  # also what an earlier attempt could not
+        return count
+
+    def leave_out(self, key_ids: Iterable[bytes]) -> None:
+        """Let these keys count as erased, whatever this copy of the ring holds of them."""
+        self._left_out.update(key_ids)
+        for key_id in self._left_out:
+            self._held.pop(key_id, None)
+
+    def has_key(self, key_id: bytes) -> bool:
+        """Whether a key lies here, whatever is left out."""
+        with _errors():
+            row = self._database.execute(
+                "SELECT 1 FROM key WHERE id = ? AND wrapped IS NOT NULL", (key_id,)
+            ).fetchone()
+        return row is not None
 
     def list_erased(self) -> list[bytes]:
-        """The ids of the keys that were destroyed."""
+        """The ids of the keys that were destroyed, or are left out."""
         with _errors():
             rows = self._database.execute("SELECT id FROM key WHERE wrapped IS NULL").fetchall()
-        return [bytes(row[0]) for row in rows]
+        return sorted({*(bytes(row[0]) for row in rows), *self._left_out})
 
     @property
     def reached(self) -> Reached:
@@ -230,10 +294,11 @@ class KeyRing:
         return _label(self._labels, name)
 
     def _load(self, ids: Sequence[bytes]) -> set[bytes]:
-        """Hold the keys of these ids; those that are there. Raises: IntegrityError when erased."""
-        there = set()
-        for at in range(0, len(ids), IDS_AT_ONCE):
-            some = ids[at : at + IDS_AT_ONCE]
+        """Hold the keys of these ids that are there; the ids of those that were erased."""
+        erased = {key_id for key_id in ids if key_id in self._left_out}
+        wanted = [key_id for key_id in ids if key_id not in erased]
+        for at in range(0, len(wanted), IDS_AT_ONCE):
+            some = wanted[at : at + IDS_AT_ONCE]
             marks = ",".join("?" * len(some))
             with _errors():
                 rows = self._database.execute(
@@ -242,14 +307,10 @@ class KeyRing:
                 ).fetchall()
             for key_id, wrapped in rows:
                 if wrapped is None:
-                    raise IntegrityError(
-                        "An entry is about a patient whose key was erased.",
-                        where=key_id.hex(),
-                        remedy="Find out what wrote it; nothing was sealed.",
-                    )
-                self._held[key_id] = self._unwrap(key_id, wrapped)
-                there.add(key_id)
-        return there
+                    erased.add(key_id)
+                else:
+                    self._held[key_id] = self._unwrap(key_id, wrapped)
+        return erased
 
     def _keep(self, keys: Sequence[NamedKey], now: datetime) -> None:
         made_at = now.isoformat()
@@ -289,7 +350,8 @@ class RingCopy:
 
     Invariants:
     - Rows come by number, each durable before `pull` returns; none that is there is changed.
-    - A key that was erased at the source is not erased here: that is decided here, by people.
+    - A key that was erased at the source is not erased here by that alone: record.replica_erasures
+      decides, from the sealed record and by this machine's clock.
     """
 
     def __init__(self, source: RingSource, target: Path) -> None:
@@ -327,6 +389,38 @@ class RingCopy:
             is_more = len(rows) == ROWS_AT_ONCE
         self._compared = last + count
         return count
+
+    def held(self, key_ids: Iterable[bytes]) -> list[bytes]:
+        """Those of these ids whose wrapped key lies here."""
+        with _errors():
+            return [
+                key_id
+                for key_id in sorted(set(key_ids))
+                if self._database.execute(
+                    "SELECT 1 FROM key WHERE id = ? AND wrapped IS NOT NULL", (key_id,)
+                ).fetchone()
+            ]
+
+    def erased_rows(self) -> list[WrappedKey]:
+        """Rows without their key, in order."""
+        with _errors():
+            found = self._database.execute(
+                "SELECT number, id, wrapped, made_at FROM key WHERE wrapped IS NULL ORDER BY number"
+            ).fetchall()
+        return [WrappedKey(*row) for row in found]
+
+    def left_behind(self) -> list[str]:
+        """Where else a key lies that is destroyed here: nowhere."""
+        return []
+
+    def destroy(self, key_ids: Sequence[bytes], *, now: datetime) -> None:
+        """Destroy wrapped keys, in the file too; their ids stay. Those that are gone stay gone."""
+        with _errors():
+            self._database.executemany(
+                "UPDATE key SET wrapped = NULL, erased_at = ? WHERE id = ? AND wrapped IS NOT NULL",
+                [(now.isoformat(), key_id) for key_id in key_ids],
+            )
+            _truncate(self._database)
 
     def close(self) -> None:
         """Close the file."""
@@ -417,6 +511,19 @@ class RingFile:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _truncate(database: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, where the wrapped key may lie still.
+
+    Raises: StorageUnavailable when somebody reads for so long that it can't be emptied now.
+    """
+    if database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise StorageUnavailable(
+            "The key ring is being read: a destroyed key may still lie in its log.",
+            where="key ring",
+            remedy="It is tried again; look what reads the ring for so long.",
+        )
 
 
 def _begin_part(target: Path) -> Path:

@@ -8,6 +8,8 @@
 4. Seal and publish, then note how far the vault has come.
 5. Where an entry says that another key signs from there on: publish up to it, put the change in the
    vault's list of keys, signed by both, and go on under the new key.
+6. Where an erasure was carried out up to here, destroy its keys before anything is sealed behind it
+   (record.destroying); also what an earlier process did not come to.
 
 Invariants:
 - Positions are gapless and in commit order, so whoever tails them misses nothing.
@@ -33,6 +35,7 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError
 from tourniquet.record import bodies, sealing
 from tourniquet.record.bodies import Body, Content
 from tourniquet.record.database import storage_errors, take_sealer_lock
+from tourniquet.record.destroying import CARRIED_OUT, PUBLISHED, Destroyer, read_ignored
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.entries import SigningKeyChanged
 from tourniquet.record.home import exercise_name
@@ -40,18 +43,19 @@ from tourniquet.record.journal import COLUMNS
 from tourniquet.record.key_list import read_steps
 from tourniquet.record.keys import Keys, begin_keys, have_keys, keep_signer, open_keys
 from tourniquet.record.log import CHECKPOINT, read_last, read_tile
-from tourniquet.record.models import JournalEntry
+from tourniquet.record.models import Erasure, JournalEntry
 from tourniquet.record.notes import Checkpoint, VerifierKey, parse_verifier_key
 from tourniquet.record.registry import get_kind, list_kinds
 from tourniquet.record.ring import NamedKey, Reached
 from tourniquet.record.tables import fetch_all
 from tourniquet.record.tree import Tree
-from tourniquet.record.vault import KEY_FILE, Vault, keep_key_line, read_body
+from tourniquet.record.vault import KEY_FILE, Vault, VaultReader, keep_key_line, read_body
 
 ENTRIES_AT_ONCE = 5_000
 BYTES_AT_ONCE = 32 * 1024 * 1024
 ROWS_A_QUERY = 500
 CHANGED = "signing_key.changed"
+ERASURE_KINDS = {*PUBLISHED, CARRIED_OUT}
 _CHANCE_BYTES = bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES
 
 
@@ -99,7 +103,7 @@ def open_sealer(*, now: datetime) -> Sealer:
     keep_key_line(Disk(LocalFiles(settings.home())), vault.keys)
     if vault.keys.newest != keys.signer.verifier:
         keep_signer(keys_folder(), keys.get_signer(vault.keys.newest))
-    return Sealer(vault, keys, disk)
+    return Sealer(vault, keys, disk, now=now)
 
 
 def _go_on(disk: Disk, keys: Keys) -> Vault:
@@ -153,8 +157,12 @@ class Row(msgspec.Struct, frozen=True):
 class Sealer:
     """The one writer of a home's vault."""
 
-    def __init__(self, vault: Vault, keys: Keys, disk: Disk) -> None:
+    def __init__(self, vault: Vault, keys: Keys, disk: Disk, *, now: datetime) -> None:
         """Go on with a vault. Raises: IntegrityError when vault, ring and journal do not fit."""
+        self._disk = disk
+        ignored = read_ignored(keys_folder())
+        self._destroyer = Destroyer(settings.home(), keys.ring, ignored=ignored)
+        self._is_heeded, self._moment = False, now
         self._vault = vault
         self._keys = keys
         self._site = keys.ring.site
@@ -188,6 +196,8 @@ class Sealer:
 
         Raises: IntegrityError naming the position that was changed.
         """
+        if not self._is_heeded:
+            self._heed_erasures()
         # 2. Entries.
         with storage_errors():
             take_sealer_lock()
@@ -229,6 +239,8 @@ class Sealer:
         if newest != self._keys.signer.verifier:  # it has signed, together with the former
             self._keys = replace(self._keys, signer=self._keys.get_signer(newest))
             keep_signer(keys_folder(), self._keys.signer)
+        if any(row.header.kind in ERASURE_KINDS for row in rows):
+            self._is_heeded, self._moment = False, now
 
     def _change_key(self, row: Row) -> None:
         """Change the key behind what is published, as an entry says.
@@ -249,6 +261,18 @@ class Sealer:
             )
         self._vault.change_key(new, self._keys.get_signer(keys.newest))
 
+    def _heed_erasures(self) -> None:
+        """Destroy the keys of what was carried out up to here. Raises: StorageUnavailable."""
+        # 6. Erasures.
+        with storage_errors():
+            rows = Erasure.objects.values_list(
+                "asked_position", "approved_position", "ended_position"
+            )
+            positions = [one for row in rows for one in row if one and one <= self.position]
+        reader = VaultReader(self._disk, self.position)
+        self._destroyer.heed(reader, positions, now=self._moment)
+        self._is_heeded = True
+
     def _read_next(self) -> Iterator[Row]:
         position, total = self.position, 0
         for _ in range(0, ENTRIES_AT_ONCE, ROWS_A_QUERY):
@@ -261,6 +285,8 @@ class Sealer:
                         "An entry of the journal is missing.", where=f"position {position}"
                     )
                 yield row
+                if row.header.kind == CARRIED_OUT:
+                    return  # nothing is sealed behind it before its keys are gone
                 total += len(row.body or b"")
             if len(found) < ROWS_A_QUERY or total >= BYTES_AT_ONCE:
                 return

@@ -28,7 +28,7 @@ from tourniquet.record.bucket_upkeep import Upkeep
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.notes import NOTE_BYTES_MOST
 from tourniquet.record.objects import COMPLIANCE, Objects
-from tourniquet.record.replica import EVIDENCE, Keys, Replica
+from tourniquet.record.replica import EVIDENCE, Replica
 from tourniquet.record.replica_home import WITNESS_KEY_FILE, ReplicaHome
 from tourniquet.record.ring import RingCopy, RingFile, RingSource
 from tourniquet.record.vault import KEY_FILE
@@ -99,7 +99,12 @@ class StoreHome:
         self.upkeep = Upkeep(self.objects, vault, own, self.home.log_keys, self.retention)
         return replica, vault
 
-    def ring(self, source: RingSource) -> Keys:
+    @property
+    def folder(self) -> Path:
+        """The replica's own folder."""
+        return self.home.folder
+
+    def ring(self, source: RingSource) -> RingCopy | BucketKeys:
         """Where the wrapped keys go: into the folder, and where asked for into a bucket too."""
         copy: RingCopy = self.home.ring(source)
         if self.keys_objects is None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from tourniquet.kernel.errors import IntegrityError
@@ -48,6 +48,7 @@ _START_BYTES = 8
 PENDING_BYTES_MOST = _START_BYTES + ENTRIES_AT_ONCE * LEAF_BYTES
 BUNDLES_HELD = 64
 PARTIAL_AT_ONCE = 8  # a publication of one entry leaves two
+BYTES_AT_ONCE = 8 * 1024 * 1024  # of bodies that are read together
 
 
 class Vault:
@@ -247,6 +248,33 @@ def read_body(disk: Reader, leaf: Leaf) -> bytes:
     return sealed
 
 
+def read_bodies(disk: Reader, leaves: Sequence[Leaf]) -> Iterator[tuple[Leaf, bytes]]:
+    """Neighbouring leaves with their bodies, which are read together. Raises: IntegrityError."""
+    at = 0
+    while at < len(leaves):
+        first = leaves[at].place
+        end = at + 1
+        while (
+            end < len(leaves)
+            and leaves[end].place.segment == first.segment
+            and leaves[end].place.end - first.offset <= BYTES_AT_ONCE
+        ):
+            end += 1
+        run = leaves[at:end]
+        path = segment_path(first.segment)
+        content = disk.read_part(path, first.offset, run[-1].place.end - first.offset)
+        for leaf in run:
+            start = leaf.place.offset - first.offset
+            sealed = content[start : start + leaf.place.length]
+            if hashlib.sha256(sealed).digest() != leaf.body_hash:
+                raise IntegrityError(
+                    f"The body at position {leaf.position} is not the one that its leaf names.",
+                    where=f"{path}, byte {leaf.place.offset}",
+                )
+            yield leaf, sealed
+        at = end
+
+
 def find_last(disk: Reader, size: int) -> Leaf | None:
     """The leaf of the last position; None in an empty vault."""
     if not size:
@@ -281,6 +309,10 @@ class VaultReader:
     def body(self, leaf: Leaf) -> bytes:
         """The body of a leaf. Raises: IntegrityError."""
         return read_body(self._disk, leaf)
+
+    def bodies(self, positions: range) -> Iterator[tuple[Leaf, bytes]]:
+        """Leaves and bodies of neighbouring positions, read together. Raises: IntegrityError."""
+        yield from read_bodies(self._disk, [self.leaf(position) for position in positions])
 
     def _read_bundle(self, number: int) -> list[bytes]:
         width = min(TILE_WIDTH, self.size - number * TILE_WIDTH)

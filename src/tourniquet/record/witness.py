@@ -148,11 +148,17 @@ def find_witnessed() -> Witnessed | None:
 
     Raises: IntegrityError when the file is not what the pinned keys signed.
     """
+    found = find_cosigned()
+    return found[1] if found else None
+
+
+def find_cosigned() -> tuple[Note, Witnessed] | None:
+    """The same with the note that says it. Raises: IntegrityError."""
     witness = find_witness_key()
     if witness is None or not (settings.home() / WITNESSED_FILE).exists():
         return None
     content = Disk(LocalFiles(settings.home())).read(WITNESSED_FILE, bytes_most=NOTE_BYTES_MOST)
-    return read_cosigned(content, witness)[1]
+    return read_cosigned(content, witness)
 
 
 def keep_witnessed(note: Note) -> None:

@@ -34,6 +34,7 @@ WORKLIST_UNDELIVERED = "/worklists/undelivered/"
 DIARY = "/diary/"
 ACCESS = "/access/"
 ACCESS_CANARIES = "/access/canaries/"
+ERASURES = "/access/erasures/"
 BREAK_GLASS = "/patients/break-glass/"
 STATUS = "/status/"
 
@@ -67,6 +68,16 @@ def break_glass(patient_id: str, *, entry_position: int = 0) -> str:
 def access_to(patient_id: str) -> str:
     """Who opened a patient's record."""
     return f"/access/patients/{patient_id}/"
+
+
+def erasure(erasure_id: str) -> str:
+    """One erasure of somebody's data."""
+    return f"/access/erasures/{erasure_id}/"
+
+
+def erasure_ask(patient_id: str) -> str:
+    """Where the erasure of somebody's data is asked for."""
+    return f"/access/erasures/ask/{patient_id}/"
 
 
 def access_by(account: str) -> str:

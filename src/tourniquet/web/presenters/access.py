@@ -87,6 +87,8 @@ class AccessFrontPage:
     rows: tuple[AccessRow, ...] = ()
     alarms: int = 0
     may_guard: bool = False
+    may_erase: bool = False
+    erasures: int = 0
 
 
 @dataclass(frozen=True)

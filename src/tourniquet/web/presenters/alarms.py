@@ -14,6 +14,7 @@ KIND_WORDS = {
     "reading-ceiling": "Many records read",
     "reason-ceiling": "Many records opened without a tie",
     "export-stopped": "Bulk export stopped",
+    "erasure-held": "An erasure is due and was held",
     "record-diverges": "Record and tables disagree",
     "control-id-reused": "Control id used twice",
     "message-not-applied": "Message not taken in",

@@ -82,6 +82,9 @@ class Banner:
     merged_into_href: str = ""
     sensitive_contact: bool = False
     recorded_dead: bool = False
+    erasure_asked: bool = False
+    erasure_due: datetime | None = None
+    erasure_href: str = ""
 
     @property
     def sex_words(self) -> str:

@@ -35,6 +35,7 @@ from tourniquet.patients.readings import (
     list_ids_of,
     list_readings,
 )
+from tourniquet.record.erasures import count_open as count_open_erasures
 from tourniquet.record.home import clock
 from tourniquet.record.queries import count_open_alarms
 from tourniquet.web import addresses
@@ -123,6 +124,8 @@ def _front(
         ),
         alarms=count_open_alarms(without=hidden_alarms(viewer)),
         may_guard=viewer.may(Task.GUARD_ACCESS),
+        may_erase=viewer.may(Task.ASK_ERASURE),
+        erasures=count_open_erasures(),
     )
     return render(
         http_request,

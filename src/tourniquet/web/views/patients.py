@@ -44,7 +44,9 @@ from tourniquet.patients.models import Identifier, Patient
 from tourniquet.patients.page_queries import list_numbers
 from tourniquet.patients.queries import Wanted, list_identifiers, search_patients
 from tourniquet.patients.rules import family_key
+from tourniquet.record.erasures import find_due, find_open
 from tourniquet.record.home import clock
+from tourniquet.record.models import Erasure
 from tourniquet.record.queries import EntryHead, list_heads_about
 from tourniquet.web import addresses
 from tourniquet.web.access import page
@@ -193,6 +195,7 @@ class _Found:
     notices: list[Notice]
     heads: list[EntryHead]
     organisations: dict[str, Organisation]
+    erasure: Erasure | None
 
 
 def _gather(opening: Opening, hidden: tuple[str, ...]) -> _Found:
@@ -213,6 +216,7 @@ def _gather(opening: Opening, hidden: tuple[str, ...]) -> _Found:
         notices=list_notices_of(viewer, ids, limit=ROWS_MOST),
         heads=list_heads_about(set(ids), limit=ROWS_MOST, without=hidden),
         organisations={},
+        erasure=find_open(ids),
     )
     return replace(found, organisations=_organisations(found))
 
@@ -237,7 +241,7 @@ def _describe(found: _Found, viewer: Viewer, name: PersonName) -> PatientPage:
     names = {code: row.name for code, row in found.organisations.items()}
     may_read = viewer.may(Task.READ_JOURNAL)
     return PatientPage(
-        banner=_banner(found, name),
+        banner=_with_erasure(_banner(found, name), found.erasure, viewer),
         next_dates=describe_next(found.visits, found.organisations),
         reports=describe_reports(
             found.reports[:REPORTS_MOST], found.earlier, names, links=may_read
@@ -287,6 +291,18 @@ def _banner(found: _Found, name: PersonName) -> Banner:
         practice_phone=practice.phone if practice else "",
         provisional=patient.state == PROVISIONAL,
         sensitive_contact=patient.sensitive or patient.unsafe_contact,
+    )
+
+
+def _with_erasure(banner: Banner, erasure: Erasure | None, viewer: Viewer) -> Banner:
+    """What everybody sees of an erasure that is open; the way to it for who decides."""
+    if erasure is None:
+        return banner
+    return replace(
+        banner,
+        erasure_asked=True,
+        erasure_due=find_due(erasure),
+        erasure_href=addresses.erasure(erasure.pk) if viewer.may(Task.ASK_ERASURE) else "",
     )
 
 

@@ -1,0 +1,390 @@
+"""`tourniquet record erase`: one person's data erased, by two people and after a waiting time."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tourniquet.cli import output
+from tourniquet.kernel.errors import PermissionRefused, UserError
+
+if TYPE_CHECKING:
+    from tourniquet.directory.roles import Viewer
+    from tourniquet.record.models import Erasure
+
+SEALER_SECONDS = 30.0  # how long a sealer at work is waited for
+LOOK_SECONDS = 0.2
+_account_option = click.option(
+    "--account",
+    required=True,
+    help="Whose act this is. The password is typed unseen, or comes on standard input.",
+)
+
+
+@click.group(
+    name="erase",
+    epilog=output.example(
+        "tourniquet record erase ask PATIENT --account ada --ground b --asked-for person "
+        "--identity in_person --exempt care=no --exempt public_health=no --exempt archiving=no "
+        "--exempt legal_claims=no",
+        "tourniquet record erase approve ERASURE --account ben",
+        "tourniquet record erase list",
+    ),
+)
+def command() -> None:
+    """Erase one person's data: ask, have another person approve, wait, carry out."""
+
+
+@command.command(name="ask", epilog=output.example("tourniquet record erase ask --help"))
+@click.argument("patient")
+@_account_option
+@click.option("--ground", required=True, metavar="a-f", help="UK GDPR, article 17(1)(a) to (f).")
+@click.option(
+    "--asked-for",
+    required=True,
+    metavar="WHO",
+    help="Who wants it: person, representative, court, regulator, controller.",
+)
+@click.option(
+    "--identity",
+    required=True,
+    metavar="HOW",
+    help="How identity was checked: in_person, document, nhs_login, known, order.",
+)
+@click.option(
+    "--exempt",
+    "exemptions",
+    multiple=True,
+    metavar="NAME=yes|no",
+    help="Whether an exemption of article 17(3) applies; each: care, public_health, archiving, "
+    "legal_claims.",
+)
+@click.option("--words", default="", help="What else to note; erased with the person.")
+@click.option(
+    "--acknowledge",
+    "acknowledged",
+    multiple=True,
+    metavar="NAME",
+    help="That you have looked at: critical_result, waiting_test, appointment.",
+)
+@output.home_option
+@output.json_option
+def ask_command(
+    *,
+    patient: str,
+    account: str,
+    ground: str,
+    asked_for: str,
+    identity: str,
+    exemptions: tuple[str, ...],
+    words: str,
+    acknowledged: tuple[str, ...],
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Ask that a person be erased. PATIENT is the person's id, as on the person's page."""
+    viewer, now = _open(home, account)
+    from tourniquet.flows.ask_erasure import Asking, ask_erasure
+
+    answers = [one.partition("=") for one in exemptions]
+    for name, _, answer in answers:
+        if answer not in ("yes", "no"):
+            raise UserError("Answer yes or no.", where=f"--exempt {name}")
+    asking = Asking(
+        ground=ground,
+        asked_for=asked_for,
+        identity=identity,
+        applies=tuple(name for name, _, answer in answers if answer == "yes"),
+        not_applies=tuple(name for name, _, answer in answers if answer == "no"),
+        words=words,
+        acknowledged=acknowledged,
+    )
+    erasure = ask_erasure(patient, asking, viewer=viewer, now=now)
+    _tell_one(erasure, as_json=as_json)
+
+
+@command.command(
+    name="approve", epilog=output.example("tourniquet record erase approve ERASURE --account ben")
+)
+@click.argument("erasure")
+@_account_option
+@click.option(
+    "--acknowledge",
+    "acknowledged",
+    multiple=True,
+    metavar="NAME",
+    help="That you have looked at: critical_result, waiting_test, appointment.",
+)
+@output.home_option
+@output.json_option
+def approve_command(
+    *, erasure: str, account: str, acknowledged: tuple[str, ...], home: Path | None, as_json: bool
+) -> None:
+    """Approve, as another person than who asked. From now on it waits."""
+    viewer, now = _open(home, account)
+    from tourniquet.flows.ask_erasure import approve_erasure
+
+    approve_erasure(erasure, viewer=viewer, now=now, acknowledged=acknowledged)
+    _tell_one(erasure, as_json=as_json)
+
+
+@command.command(
+    name="withdraw",
+    epilog=output.example("tourniquet record erase withdraw ERASURE --account ada --why asker"),
+)
+@click.argument("erasure")
+@_account_option
+@click.option("--why", required=True, metavar="WHY", help="asker, mistake, changed.")
+@output.home_option
+@output.json_option
+def withdraw_command(
+    *, erasure: str, account: str, why: str, home: Path | None, as_json: bool
+) -> None:
+    """Take an erasure back that was not carried out yet."""
+    viewer, now = _open(home, account)
+    from tourniquet.flows.ask_erasure import withdraw_erasure
+
+    withdraw_erasure(erasure, why=why, viewer=viewer, now=now)
+    _tell_one(erasure, as_json=as_json)
+
+
+@command.command(
+    name="refuse",
+    epilog=output.example("tourniquet record erase refuse ERASURE --account ben --exemption care"),
+)
+@click.argument("erasure")
+@_account_option
+@click.option(
+    "--exemption",
+    required=True,
+    metavar="NAME",
+    help="Which applies: care, public_health, archiving, legal_claims.",
+)
+@output.home_option
+@output.json_option
+def refuse_command(
+    *, erasure: str, account: str, exemption: str, home: Path | None, as_json: bool
+) -> None:
+    """Refuse an erasure by an exemption of article 17(3)."""
+    viewer, now = _open(home, account)
+    from tourniquet.flows.ask_erasure import refuse_erasure
+
+    refuse_erasure(erasure, exemption=exemption, viewer=viewer, now=now)
+    _tell_one(erasure, as_json=as_json)
+
+
+@command.command(name="list", epilog=output.example("tourniquet record erase list --json"))
+@output.home_option
+@output.json_option
+def list_command(*, home: Path | None, as_json: bool) -> None:
+    """List the erasures: state, who asked and approved, when it is due. No names."""
+    output.configure_django(home=home)
+    from tourniquet.record.erasures import list_erasures
+
+    found = [_as_told(one) for one in list_erasures(limit=500)]
+    if as_json:
+        output.emit_json({"erasures": found})
+        return
+    for one in found:
+        output.say(_line(one))
+    if not found:
+        output.say("No erasure was ever asked for.")
+
+
+@command.command(name="carry-out", epilog=output.example("tourniquet record erase carry-out"))
+@output.home_option
+@output.json_option
+def carry_out_command(*, home: Path | None, as_json: bool) -> None:
+    """Carry out what is due, and go on with what was interrupted. `serve` does this by itself.
+
+    Where a sealer is at work it destroys the keys; else this command seals and destroys them.
+    """
+    output.configure_django(home=home)
+    from tourniquet.flows.carry_out_erasures import carry_out_erasures, finish_erasures
+    from tourniquet.record.erasure_rules import State
+    from tourniquet.record.erasures import list_erasures
+    from tourniquet.record.home import clock, open_home
+
+    open_home()
+    now = clock().now()
+    found = carry_out_erasures(now=now)
+    finished = found.finished
+    until = time.monotonic() + SEALER_SECONDS
+    while list_erasures(states=(State.CARRIED_OUT,), limit=1) and time.monotonic() < until:
+        if not _seal(now):
+            time.sleep(LOOK_SECONDS)
+        finished += finish_erasures(now=now)
+    waiting = [one.pk for one in list_erasures(states=(State.CARRIED_OUT,))]
+    if as_json:
+        output.emit_json(
+            {
+                "carried_out": found.carried_out,
+                "held": found.held,
+                "finished": finished,
+                "waiting_for_sealer": waiting,
+            }
+        )
+        return
+    for one in found.carried_out:
+        output.say(f"{one}: content and rows are gone.")
+    for one in found.held:
+        output.say(f"{one}: HELD; see the alarm.")
+    for one in finished:
+        output.say(f"{one}: keys destroyed, free space overwritten: finished.")
+    for one in waiting:
+        output.say(f"{one}: waits for the sealer to destroy its keys; it goes on by itself.")
+    if not (found.carried_out or found.held or finished or waiting):
+        output.say("Nothing is due.")
+
+
+@command.command(
+    name="replica",
+    epilog=output.example(
+        "tourniquet record erase replica --of /replica",
+        "tourniquet record erase replica --of /replica --refuse ERASURE",
+    ),
+)
+@click.option(
+    "--of",
+    "folder",
+    type=output.path_argument_type(),
+    required=True,
+    help="The replica's folder.",
+)
+@click.option("--allow", multiple=True, metavar="ERASURE", help="Let it be carried out here.")
+@click.option("--refuse", multiple=True, metavar="ERASURE", help="Never carry it out here.")
+@click.option("--go-on", is_flag=True, help="After a stop: erasures go by themselves again.")
+@output.json_option
+def replica_command(
+    *, folder: Path, allow: tuple[str, ...], refuse: tuple[str, ...], go_on: bool, as_json: bool
+) -> None:
+    """At a replica: which erasures it has seen, and what a person here decides about them."""
+    from tourniquet.record.disk import Disk, LocalFiles
+    from tourniquet.record.keys import only_one
+    from tourniquet.record.replica_erasures import ReplicaErasures
+
+    erasures = ReplicaErasures(Disk(LocalFiles(folder)), None)
+    if allow or refuse or go_on:
+        with only_one(folder, "replica.lock"):
+            book = erasures.decide(allow=allow, refuse=refuse, go_on=go_on)
+    else:
+        book = erasures.read()
+    if as_json:
+        import msgspec
+
+        output.emit_json(msgspec.to_builtins(book))
+        return
+    if book.is_stopped:
+        output.say("STOPPED: more was due on one day than may be. Nothing goes by itself.")
+    for name, one in book.watched.items():
+        state = "refused here" if one.is_refused else "waits"
+        state = f"carried out {one.done_at.isoformat()}" if one.done_at else state
+        allowed = ", allowed here" if one.is_allowed else ""
+        output.say(
+            f"{name}: asked by {one.asked_by}, approved by {one.approved_by}, first seen "
+            f"{one.first_seen.isoformat()}: {state}{allowed}"
+        )
+    if not book.watched:
+        output.say("This replica has seen no erasure.")
+
+
+def _seal(now: datetime) -> bool:
+    """Seal to the head, which destroys the keys; False where another process is at it."""
+    from tourniquet.record.keys import only_one
+    from tourniquet.record.sealer import keys_folder, open_sealer
+
+    try:
+        with only_one(keys_folder()):
+            sealer = open_sealer(now=now)
+            try:
+                while sealer.seal_next(now=now):
+                    pass
+            finally:
+                sealer.close()
+    except UserError:
+        return False
+    return True
+
+
+def _open(home: Path | None, account: str) -> tuple[Viewer, datetime]:
+    """The viewer whom the password belongs to, and the home's time. Raises: PermissionRefused."""
+    output.configure_django(home=home)
+    from django.contrib.auth import authenticate
+
+    from tourniquet.directory.queries import find_viewer
+    from tourniquet.record.home import clock, open_home
+
+    open_home()
+    if sys.stdin.isatty():
+        password = str(click.prompt(f"Password of {account}", hide_input=True, err=True))
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    known = authenticate(None, username=account, password=password)
+    viewer = find_viewer(account) if known is not None else None
+    if viewer is None:
+        raise PermissionRefused(
+            "The account or the password is not right.",
+            where="--account",
+            remedy="An erasure is asked for and approved by named people, each with a password.",
+        )
+    return viewer, clock().now()
+
+
+def _as_told(one: Erasure) -> dict[str, Any]:
+    from tourniquet.record.erasures import find_due
+
+    return {
+        "erasure": one.pk,
+        "state": one.state,
+        "ground": one.ground,
+        "records": one.records,
+        "asked_by": one.asked_by,
+        "asked_at": one.asked_at,
+        "approved_by": one.approved_by,
+        "approved_at": one.approved_at,
+        "due_at": find_due(one),
+        "why": one.why,
+        "ended_at": one.ended_at,
+        "entries": one.entries,
+        "rows": one.rows,
+        "finished_at": one.finished_at,
+        "mentions": _positions(one.mentions),
+        "handed_out": _positions(one.handed_out),
+    }
+
+
+def _positions(joined: str) -> list[int]:
+    return [int(one) for one in joined.split(",") if one]
+
+
+def _line(told: dict[str, Any]) -> str:
+    state = told["state"].replace("_", " ")
+    parts = [f"{told['erasure']}: {state}, ground {told['ground']}, asked by {told['asked_by']}"]
+    if told["approved_by"]:
+        parts.append(f"approved by {told['approved_by']}")
+    if told["state"] == "approved":
+        due = told["due_at"]
+        parts.append(f"due {due.isoformat()}" if due else "waits for the witness to see it")
+    if told["why"]:
+        parts.append(told["why"])
+    if told["entries"]:
+        parts.append(f"{told['entries']} entries and {told['rows']} rows gone")
+    for name, words in (("mentions", "look at"), ("handed_out", "handed out at")):
+        if told[name]:
+            parts.append(f"{words} {', '.join(map(str, told[name]))}")
+    return ", ".join(parts)
+
+
+def _tell_one(erasure: str, *, as_json: bool) -> None:
+    from tourniquet.record.erasures import get_erasure
+
+    told = _as_told(get_erasure(erasure))
+    if as_json:
+        output.emit_json(told)
+    else:
+        output.say(_line(told))

@@ -1,0 +1,163 @@
+"""web: an erasure asked for, approved, refused and withdrawn on the pages of data protection."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.console import (
+    NOW,
+    client_of,
+    post,
+    reader,
+    seed_region,
+    stranger,
+    text_of,
+)
+from tests.support.database import Database
+from tourniquet.directory.roles import Role, Viewer
+from tourniquet.flows.ask_erasure import withdraw_erasure
+from tourniquet.flows.carry_out_erasures import carry_out_erasures
+from tourniquet.flows.manage_accounts import add_account
+from tourniquet.kernel.errors import UserError
+from tourniquet.kernel.identifiers import synthetic_nhs_numbers
+from tourniquet.record.erasure_rules import EXEMPTIONS, WARNINGS
+from tourniquet.record.models import Erasure
+
+NUMBER = next(iter(synthetic_nhs_numbers())).digits
+LIST = "/access/erasures/"
+DUE = NOW + timedelta(days=14)
+
+
+@pytest.fixture
+def people(database: Database) -> list[str]:
+    found = seed_region()
+    add_account(
+        name="second", role="data_protection", organisation=None, password=None, actor="test"
+    )
+    return found
+
+
+def answers(**changes: str) -> dict[str, object]:
+    """The form as somebody fills it in."""
+    return {
+        "ground": "b",
+        "asked_for": "person",
+        "identity": "in_person",
+        "words": "By letter of Monday",
+        **{f"exempt-{name}": "no" for name in EXEMPTIONS},
+        **{f"seen-{name}": "yes" for name in WARNINGS},
+        **changes,
+    }
+
+
+def asked(patient: str, **changes: str) -> Erasure:
+    answer = post(client_of("protection"), f"{LIST}ask/{patient}/", answers(**changes))
+    assert answer.status_code == 303, text_of(answer)
+    return Erasure.objects.latest("asked_at")
+
+
+def test_from_the_number_to_the_end(people: list[str]) -> None:
+    first, second = client_of("protection"), client_of("second")
+    assert "No erasure was ever asked for." in text_of(first.get(LIST))
+    onward = post(first, LIST, {"number": NUMBER})
+    assert onward.headers["Location"] == f"{LIST}ask/{people[0]}/"
+    page = first.get(onward.headers["Location"])
+    assert "A test has been asked for and is still to be done" in text_of(page)
+    erasure = asked(people[0])
+    path = f"{LIST}{erasure.pk}/"
+    shown = text_of(first.get(path))
+    assert "You asked for it: somebody else approves." in shown
+    assert "Approve the erasure" not in shown
+    assert "By letter of Monday" in shown
+    assert "Approve the erasure" in text_of(second.get(path))
+    assert post(second, path, {"action": "approve"}).status_code == 303
+    assert "17-Jun-2024" in text_of(second.get(LIST))
+    assert "OKAFOR" not in text_of(second.get(LIST))
+    record = text_of(reader("practice", *()).get(f"/patients/{people[0]}/"))
+    assert "This record is to be erased on 17-Jun-2024." in record
+    carry_out_erasures(now=DUE)
+    done = text_of(second.get(path))
+    assert "Keys still to go" in done
+    assert "Whose data" not in done
+    assert "By letter" not in done
+    assert client_of("practice").get(f"/patients/{people[0]}/").status_code == 404
+
+
+def test_who_asked_can_not_approve_by_posting_either(people: list[str]) -> None:
+    erasure = asked(people[0])
+    path = f"{LIST}{erasure.pk}/"
+    answer = post(client_of("protection"), path, {"action": "approve"})
+    assert answer.status_code == 403
+    erasure.refresh_from_db()
+    assert erasure.state == "asked"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("ground", "", "Choose one."),
+        ("identity", "guess", "Choose one."),
+        ("exempt-care", "", "Say of each exemption whether it applies."),
+        ("seen-waiting_test", "", "Look at this first, then tick it."),
+        ("words", "x" * 2001, "Too long"),
+    ],
+)
+def test_what_is_missing_is_said_at_its_field(
+    people: list[str], field: str, value: str, said: str
+) -> None:
+    path = f"{LIST}ask/{people[0]}/"
+    answer = post(client_of("protection"), path, answers(**{field: value}))
+    assert answer.status_code == 400
+    assert said in text_of(answer)
+    assert f'href="#{field}"' in answer.content.decode()
+    assert not Erasure.objects.exists()
+
+
+def test_an_exemption_is_refused_not_approved(people: list[str]) -> None:
+    erasure = asked(people[0], **{"exempt-legal_claims": "yes"})
+    path, second = f"{LIST}{erasure.pk}/", client_of("second")
+    assert "An exemption applies" in text_of(second.get(path))
+    assert post(second, path, {"action": "approve"}).status_code == 400
+    assert post(second, path, {"action": "refuse", "exemption": ""}).status_code == 400
+    assert post(second, path, {"action": "refuse", "exemption": "legal_claims"}).status_code == 303
+    assert "Needed for legal claims" in text_of(second.get(path))
+
+
+def test_it_is_withdrawn(people: list[str]) -> None:
+    erasure = asked(people[0])
+    path, first = f"{LIST}{erasure.pk}/", client_of("protection")
+    assert post(first, path, {"action": "withdraw", "why": ""}).status_code == 400
+    assert post(first, path, {"action": "withdraw", "why": "asker"}).status_code == 303
+    assert "to be erased" not in text_of(reader("practice").get(f"/patients/{people[0]}/"))
+    shown = first.get(path)
+    assert "Withdraw the erasure" not in text_of(shown)
+    viewer = Viewer("protection", Role.DATA_PROTECTION)
+    with pytest.raises(UserError, match="nothing can be changed"):
+        withdraw_erasure(erasure.pk, why="asker", viewer=viewer, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "account",
+    ["lead", "practice", "clinic", "laboratory", "hospital", "press", "auditor", "admin"],
+)
+def test_nobody_else_sees_them(people: list[str], account: str) -> None:
+    erasure = asked(people[0])
+    client = client_of(account)
+    for path in (LIST, f"{LIST}ask/{people[0]}/", f"{LIST}{erasure.pk}/"):
+        assert client.get(path).status_code == 403, path
+    if account in ("auditor", "admin"):
+        assert "Erasures" not in text_of(client.get("/access/"))
+
+
+def test_strangers_sign_in_and_ids_that_are_none_are_not_found(people: list[str]) -> None:
+    assert stranger().get(LIST).status_code == 302
+    first = client_of("protection")
+    assert first.get(f"{LIST}nothing/").status_code == 404
+    assert first.get(f"{LIST}ask/nobody/").status_code == 404
+    assert post(first, LIST, {"number": ""}).status_code == 400
+    nobody = post(first, LIST, {"number": "999 000 0000"})
+    assert nobody.status_code == 400
+    assert "Nobody has this number" in text_of(nobody)
+    assert "Erasures" in text_of(first.get("/access/"))
