@@ -376,7 +376,7 @@ def test_the_inclusion_of_an_erased_entry_is_proved_to_an_outsider(database: Dat
     entry = open_entry(reader, keys.ring, position)
     assert entry.content is None
     disk = Disk(LocalFiles(vault_folder()))
-    checkpoint, note = read_verified(disk, keys.signer.verifier)
+    checkpoint, note, _ = read_verified(disk, keys.signer.verifier)
     shown = [
         Shown(entry, content=False),
         Shown(open_entry(reader, keys.ring, read_head().position)),

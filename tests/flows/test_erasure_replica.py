@@ -85,7 +85,7 @@ class Place:
         root = open_keys(keys_folder()).root
         ring = KeyRing(self.home.keys_folder / RING_FILE, root)
         try:
-            return len(ring.site.key) == len(ring.log_seed) == 32
+            return len(ring.site.key) == len(ring.log_seeds()[0]) == 32
         finally:
             ring.close()
 
