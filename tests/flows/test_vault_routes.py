@@ -16,9 +16,11 @@ from tests.support.database import Database
 from tests.support.mllp import person, report
 from tests.support.sealing import seal
 from tourniquet.edge import vault_files
+from tourniquet.flows import keep_cosignature as keeping
 from tourniquet.flows.keep_cosignature import keep_cosignature
 from tourniquet.flows.receive_messages import Received, receive_group
 from tourniquet.kernel.errors import IntegrityError, NotFound, OperatorError, UserError
+from tourniquet.record import witness
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.journal import read_head
 from tourniquet.record.log import CHECKPOINT
@@ -530,3 +532,39 @@ def test_every_page_says_what_is_not_out_of_reach(
     JournalEntry.objects.filter(position__gte=3).delete()
     assert shown().startswith("The copy out of reach does not fit this record. Call")
     assert "Copy of the record" not in stranger().get("/sign-in/").content.decode()
+
+
+def test_what_was_handed_out_comes_back_without_a_look_at_the_tree(
+    pinned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And still not where the journal below it is another one."""
+    ask("after=0&keys=0")
+    monkeypatch.setattr(witness, "_commitment_in_vault", None)  # would fail if it were called
+    size = keep_cosignature(cosigned()).checkpoint.size
+    JournalEntry.objects.filter(position=size).update(commitment=bytes(32))
+    with pytest.raises(IntegrityError, match="not the one that was countersigned"):
+        keep_cosignature(cosigned(seconds=AT + 5))
+
+
+def test_under_traffic_the_newest_is_written_once_a_second(
+    pinned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    first = keep_cosignature(cosigned())
+    earlier = [cosigned()]
+    for number in range(2, 5):
+        take(report(f"R{number}", NHS, f"F{number}"))
+        seal()
+        earlier.append(cosigned())
+    kept = keep_cosignature(earlier[1], believed=told.append)
+    assert told == [kept.checkpoint.size]
+    assert find_witnessed() == first  # not yet: there is more to come
+    last = keep_cosignature(earlier[-1], believed=told.append)
+    assert find_witnessed() == last
+    monkeypatch.setattr(keeping, "monotonic", lambda: 10_000_000.0)
+    take(report("R9", NHS, "F9"))
+    seal()
+    note_before = cosigned()
+    take(report("R10", NHS, "F10"))
+    seal()
+    assert keep_cosignature(note_before) == find_witnessed() != last

@@ -42,7 +42,7 @@ from tourniquet.record.key_list import KEYS_FILE, LIST_BYTES_MOST
 from tourniquet.record.keys import RING_FILE
 from tourniquet.record.leaves import segment_path
 from tourniquet.record.log import CHECKPOINT, read_entries, read_tile
-from tourniquet.record.notes import NOTE_BYTES_MOST
+from tourniquet.record.notes import NOTE_BYTES_MOST, Checkpoint
 from tourniquet.record.remote import (
     NEWS_BYTES_MOST,
     RANGE_BYTES_MOST,
@@ -55,6 +55,7 @@ from tourniquet.record.sealer import find_log_key, find_sealed, keys_folder, vau
 from tourniquet.record.tiles import ENTRIES, pack_entries, parse_tile_path, tile_path
 from tourniquet.record.tree import TILE_WIDTH
 from tourniquet.record.vault import VaultReader, find_last
+from tourniquet.record.witness import OWN
 
 View: TypeAlias = Callable[..., HttpResponse]
 WAITING_MOST = 2  # of the server's threads
@@ -124,7 +125,7 @@ def news(http_request: HttpRequest) -> HttpResponse:
     log_keys = _find_key_list() or b""  # behind the checkpoint, as everybody reads them
     found = News(checkpoint=content, keys=keys, refused=refused, log_keys=log_keys)
     if after < sealed.size <= after + NEWS_ENTRIES_MOST:
-        found = _with_entries(found, after, sealed.size)
+        found = _with_entries(found, after, sealed)
     return HttpResponse(msgspec.msgpack.encode(found), content_type="application/vnd.msgpack")
 
 
@@ -146,15 +147,17 @@ def _find_keys(after: int) -> list[WrappedKey] | None:
         return None
 
 
-def _with_entries(found: News, after: int, size: int) -> News:
+def _with_entries(found: News, after: int, sealed: Checkpoint) -> News:
     """With the leaves behind `after`, and their bodies, where they fit."""
-    disk = _vault()
+    disk, size = _vault(), sealed.size
     files = {}
     for number in range(after // TILE_WIDTH, (size - 1) // TILE_WIDTH + 1):
         width = min(TILE_WIDTH, size - number * TILE_WIDTH)
         files[tile_path(ENTRIES, number, width)] = pack_entries(read_entries(disk, number, width))
     reader = VaultReader(disk, size)
-    first, last = reader.leaf(after + 1).place, reader.leaf(size).place
+    leaf = reader.leaf(size)
+    OWN.note(sealed, leaf.content_commitment)
+    first, last = reader.leaf(after + 1).place, leaf.place
     pieces = []
     if first.segment == last.segment and last.end - first.offset <= NEWS_BYTES_MOST // 2:
         path = segment_path(first.segment)
@@ -275,7 +278,7 @@ def _take(content: bytes) -> int:
     if len(content) > NOTE_BYTES_MOST:
         raise UserError(f"The note has more than {NOTE_BYTES_MOST} bytes.")
     try:
-        kept = keep_cosignature(content)
+        kept = keep_cosignature(content, believed=BOARD.tell)
     except IntegrityError:
         log_event("vault.cosignature_refused")
         raise

@@ -14,7 +14,11 @@ another.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
 
+from tourniquet.kernel import settings
 from tourniquet.kernel.errors import IntegrityError, NotFound, UserError
 from tourniquet.record.witness import (
     Witnessed,
@@ -25,14 +29,20 @@ from tourniquet.record.witness import (
     read_cosigned,
 )
 
+WRITE_SECONDS = 1.0  # how far what is written may be behind while there is more to come
 _one_at_a_time = threading.Lock()  # one process serves a home
+_written: dict[Path, float] = {}  # when, by the monotonic clock
 
 
-def keep_cosignature(content: bytes) -> Witnessed:
+def keep_cosignature(
+    content: bytes, *, believed: Callable[[int], None] = lambda _: None
+) -> Witnessed:
     """Keep a countersigned checkpoint; the newest that is kept now.
 
-    Raises: NotFound when no witness is pinned; UserError when it is not signed by both;
-    IntegrityError when it is not of our history.
+    `believed` is told how far the witness has come, before that is written down here: what the
+    replica has, it has. While it runs after the journal, that is written once a second. Raises:
+    NotFound when no witness is pinned; UserError when it is not signed by both; IntegrityError
+    when it is not of our history.
     """
     key = find_witness_key()
     if key is None:
@@ -43,13 +53,17 @@ def keep_cosignature(content: bytes) -> Witnessed:
     except IntegrityError as error:
         raise UserError(error.what, where="cosignature") from error
     # 2. History.
-    demand_ours(witnessed.checkpoint)
+    sealed = demand_ours(witnessed.checkpoint, noted=True)
+    believed(witnessed.checkpoint.size)
     # 3. The newest.
     with _one_at_a_time:
         kept = _find_kept()
         if kept is not None and _order(kept) >= _order(witnessed):
             return kept
-        keep_witnessed(note)
+        last = _written.get(settings.home(), -WRITE_SECONDS)
+        if witnessed.checkpoint.size == sealed.size or monotonic() - last >= WRITE_SECONDS:
+            keep_witnessed(note)
+            _written[settings.home()] = monotonic()
         return witnessed
 
 

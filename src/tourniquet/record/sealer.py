@@ -18,6 +18,7 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,13 +26,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
 from django.db import connection
 
 from tourniquet.kernel import settings
-from tourniquet.kernel.errors import IntegrityError, OperatorError
+from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable
 from tourniquet.record import bodies, sealing
 from tourniquet.record.bodies import Body, Content
 from tourniquet.record.database import storage_errors, take_sealer_lock
@@ -54,6 +56,7 @@ from tourniquet.record.vault import KEY_FILE, Vault, VaultReader, keep_key_line,
 ENTRIES_AT_ONCE = 5_000
 BYTES_AT_ONCE = 32 * 1024 * 1024
 ROWS_A_QUERY = 500
+REACHED_SECONDS = 1.0  # how far the note in the ring may be behind, which costs a flush
 CHANGED = "signing_key.changed"
 ERASURE_KINDS = {*PUBLISHED, CARRIED_OUT}
 _CHANCE_BYTES = bodies.SALT_BYTES + bodies.SEAL_SALT_BYTES
@@ -163,6 +166,7 @@ class Sealer:
         ignored = read_ignored(keys_folder())
         self._destroyer = Destroyer(settings.home(), keys.ring, ignored=ignored)
         self._is_heeded, self._moment = False, now
+        self._reached_at = -REACHED_SECONDS  # by the monotonic clock, when it was noted last
         self._vault = vault
         self._keys = keys
         self._site = keys.ring.site
@@ -233,8 +237,8 @@ class Sealer:
             ]
         )
         self._chain = rows[-1].chain
-        reached = Reached(self._vault.checkpoint.size, self._vault.checkpoint.root)
-        self._keys.ring.keep_reached(reached)
+        if not 0 <= monotonic() - self._reached_at < REACHED_SECONDS:
+            self._keep_reached()
         newest = self._vault.keys.newest
         if newest != self._keys.signer.verifier:  # it has signed, together with the former
             self._keys = replace(self._keys, signer=self._keys.get_signer(newest))
@@ -317,8 +321,17 @@ class Sealer:
             and (kind in self._own_kinds or kind not in self._known)
         )
 
+    def _keep_reached(self) -> None:
+        """Note in the ring how far the vault has come."""
+        self._keys.ring.keep_reached(
+            Reached(self._vault.checkpoint.size, self._vault.checkpoint.root)
+        )
+        self._reached_at = monotonic()
+
     def close(self) -> None:
-        """Close the key ring."""
+        """Note how far the vault has come, and close the key ring."""
+        with contextlib.suppress(StorageUnavailable):  # it is a note; what is sealed is sealed
+            self._keep_reached()
         self._keys.ring.close()
 
     def _seal(self, row: Row, key: NamedKey, chance: bytes) -> Body:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 
 from django.db import connection
@@ -44,6 +45,7 @@ from tourniquet.record.vault import VaultReader
 WITNESSED_FILE = "witnessed"
 SETTING = "TOURNIQUET_WITNESS_KEY"
 METER_SECONDS = 1.0
+OWN_MOST = 64
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,37 @@ def read_cosigned(content: bytes, witness: VerifierKey) -> tuple[Note, Witnessed
     return note, Witnessed(checkpoint, at)
 
 
-def demand_ours(checkpoint: Checkpoint) -> None:
-    """Demand that a checkpoint is one of this vault, and its journal still ours.
+class OwnCheckpoints:
+    """Checkpoints of this vault that were read lately, with the commitment in the last leaf.
 
-    Raises: IntegrityError: there are two histories under one key.
+    What is handed out comes back countersigned a moment later, and need not be looked for again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[tuple[Path, Checkpoint], bytes] = {}
+
+    def note(self, checkpoint: Checkpoint, commitment: bytes) -> None:
+        """This is one of ours."""
+        with self._lock:
+            self._found[vault_folder(), checkpoint] = commitment
+            while len(self._found) > OWN_MOST:
+                del self._found[next(iter(self._found))]
+
+    def find(self, checkpoint: Checkpoint) -> bytes | None:
+        """The commitment in the last leaf of one that was noted."""
+        with self._lock:
+            return self._found.get((vault_folder(), checkpoint))
+
+
+OWN = OwnCheckpoints()
+
+
+def demand_ours(checkpoint: Checkpoint, *, noted: bool = False) -> Checkpoint:
+    """Demand that a checkpoint is of this vault, and its journal still ours; the vault's newest.
+
+    With `noted` one that this process noted as `OWN` is not looked for again. Raises:
+    IntegrityError: there are two histories under one key.
     """
     sealed = find_sealed()
     disk = _vault()
@@ -119,7 +148,24 @@ def demand_ours(checkpoint: Checkpoint) -> None:
             remedy="This vault is an older copy, or another has its key. Compare with the replica.",
         )
     if not checkpoint.size:
-        return
+        return sealed
+    commitment = OWN.find(checkpoint) if noted else None
+    if commitment is None:
+        commitment = _commitment_in_vault(disk, sealed, checkpoint)
+    with storage_errors():
+        row = JournalEntry.objects.filter(position=checkpoint.size).values_list("commitment")
+        found = row.first()
+    if found is None or bytes(found[0]) != commitment:
+        raise IntegrityError(
+            "The journal is not the one that was countersigned.",
+            where=f"position {checkpoint.size}",
+            remedy="The database was put back to an older state. Restore it from the vault.",
+        )
+    return sealed
+
+
+def _commitment_in_vault(disk: Disk, sealed: Checkpoint, checkpoint: Checkpoint) -> bytes:
+    """What the last leaf below a checkpoint commits to. Raises: IntegrityError: it is not ours."""
     root = Tree(sealed.size, lambda *tile: read_tile(disk, *tile)).root(checkpoint.size)
     if root != checkpoint.root:
         raise IntegrityError(
@@ -127,16 +173,7 @@ def demand_ours(checkpoint: Checkpoint) -> None:
             where=f"position {checkpoint.size}",
             remedy="Keep both vaults. Believe the replica, and find out who has the key.",
         )
-    leaf = VaultReader(disk, checkpoint.size).leaf(checkpoint.size)
-    with storage_errors():
-        row = JournalEntry.objects.filter(position=checkpoint.size).values_list("commitment")
-        found = row.first()
-    if found is None or bytes(found[0]) != leaf.content_commitment:
-        raise IntegrityError(
-            "The journal is not the one that was countersigned.",
-            where=f"position {checkpoint.size}",
-            remedy="The database was put back to an older state. Restore it from the vault.",
-        )
+    return VaultReader(disk, checkpoint.size).leaf(checkpoint.size).content_commitment
 
 
 def _vault() -> Disk:
