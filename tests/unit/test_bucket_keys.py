@@ -77,3 +77,38 @@ def test_what_is_no_key_is_refused(content: bytes) -> None:
     with pytest.raises(IntegrityError, match="is not wrapped key 1"):
         BucketRing(objects).rows(after=0, most=10)
     assert objects.now == START
+
+
+def test_an_erased_key_is_named_until_the_buckets_owner_has_deleted_it(
+    ring: KeyRing, tmp_path: Path
+) -> None:
+    objects = SimulatedObjects()
+    ring.provide(["A", "B"], own=0, now=NOW)
+    copy = RingCopy(RingFile(tmp_path / "ring.sqlite3"), tmp_path / "copy.sqlite3")
+    keys = BucketKeys(
+        copy,
+        RingFile(tmp_path / "copy.sqlite3"),
+        objects,
+        Disk(LocalFiles(tmp_path)),
+        until=lambda: None,
+    )
+    keys.pull()
+    gone, kept = sorted(("A", "B"), key=ring.patient_id)  # rows are in this order
+    key_id = ring.patient_id(gone)
+    assert keys.held([key_id]) == [key_id]
+    assert keys.left_behind() == []
+    keys.destroy([key_id], now=NOW)
+    assert keys.held([key_id]) == []
+    (name,) = keys.left_behind()
+    assert keys.left_behind() == [name]
+    (tmp_path / "keys-sent").unlink()  # what was put is compared again, this one too
+    pull(tmp_path, objects)
+    objects.versions[name] = []  # its owner, by hand
+    with pytest.raises(IntegrityError, match="is missing"):
+        BucketRing(objects).rows(after=0, most=10)
+    assert keys.left_behind() == []
+    fetched = RingCopy(BucketRing(objects), tmp_path / "fetched.sqlite3")
+    assert fetched.pull() == 4
+    again = KeyRing(tmp_path / "fetched.sqlite3", ROOT)
+    assert again.find_key(key_id) is None
+    assert again.find_key(ring.patient_id(kept)) == ring.find_key(ring.patient_id(kept))
