@@ -14,8 +14,11 @@ from tests.support.golden import tell_intake
 from tests.support.golden_access import tell_access
 from tests.support.golden_diary import tell_diary
 from tests.support.replaying import assert_replay_equal
+from tests.support.small_region import set_up
 from tests.support.tracing import assert_rows_are_one_persons
+from tourniquet.diary.entries import NeedDeferred
 from tourniquet.flows.sweep_outbox import sweep_outbox
+from tourniquet.record.journal import writing
 from tourniquet.record.sweeping import sweep_database
 
 DAYS = 4
@@ -72,3 +75,16 @@ def test_days_in_which_people_are_erased(
     if database.vendor == "sqlite":
         assert_rows_are_one_persons(databases, database)
     assert_replay_equal(databases, database)
+
+
+def test_the_trace_sees_who_writes_in_anothers_row(
+    databases: Databases, sqlite_database: Database
+) -> None:
+    region = set_up()
+    first, second = region.person(), region.person()
+    need = region.need(first, "CKD")
+    with writing(region.act()) as journal:
+        wrong = NeedDeferred(need=need, review_on=region.today, reason="of somebody else")
+        journal.append(wrong, subject=second)
+    with pytest.raises(AssertionError, match=r"diary\.Need"):
+        assert_rows_are_one_persons(databases, sqlite_database)

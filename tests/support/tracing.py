@@ -80,4 +80,4 @@ def assert_rows_are_one_persons(databases: Databases, source: Database) -> None:
         if len(persons) > 1 or (persons and label in nobodys):
             wrong.append((label, [(e.position, e.subject) for e in entries]))
     assert traced, "nothing was written"
-    assert wrong == []
+    assert wrong == [], f"rows that are not one person's: {wrong}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tourniquet.cli import output
@@ -32,6 +34,38 @@ def command(context: click.Context, *, as_json: bool) -> None:
     readings = run_reads(echo=not as_json)
     if as_json:
         output.emit_json({"intake": figures, "plan": plan, "reads": readings})
+    else:
+        tell(figures)
+
+
+@command.command(
+    name="erase", epilog=output.example("tourniquet bench erase --home /tmp/june --people 50")
+)
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Home of an exercise that was played on SQLite. It is copied and not changed.",
+)
+@click.option(
+    "--people",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    help="How many people to take out.",
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Chooses the same people.")
+@output.json_option
+def erase(*, home: Path, people: int, seed: int, as_json: bool) -> None:
+    """Take people out of a copy of an exercise, replay what is left, and compare.
+
+    Beside the times it says whether ids and NHS numbers of theirs are left in the copy's bytes.
+    """
+    from tourniquet.cli.bench_erase import measure, tell
+
+    figures = measure(source=home, people=people, seed=seed)
+    if as_json:
+        output.emit_json(figures)
     else:
         tell(figures)
 
