@@ -18,6 +18,7 @@ import argparse
 import ctypes
 import errno
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -88,7 +89,7 @@ def _unmount(place: Path) -> None:
     deadline = time.monotonic() + UNMOUNT_SECONDS
     while True:
         done = subprocess.run(["umount", str(place)], capture_output=True, text=True, check=False)
-        if done.returncode:
+        if done.returncode and shutil.which("fusermount3"):
             command = ["fusermount3", "-u", str(place)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not done.returncode:

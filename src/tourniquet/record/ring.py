@@ -152,7 +152,7 @@ class KeyRing:
     def provide_log_seed(self, number: int, *, now: datetime) -> bytes:
         """The seed of the signing key of this number, made where there is none; durable then."""
         key_id = self._label(_log_name(number))
-        if not self._load([key_id]):
+        if not self.has_key(key_id):
             self._keep([NamedKey(key_id, os.urandom(KEY_BYTES))], now)
         return self.get_key(key_id)
 
@@ -237,7 +237,8 @@ class KeyRing:
         Raises: IntegrityError when the site's or the log's is among them; nothing is erased then.
         """
         wanted = set(key_ids)
-        if wanted & {self.site.id, self._label(_LOG)}:
+        of_log = {self._label(_log_name(number)) for number in range(LOG_KEYS_MOST)}
+        if wanted & {self.site.id, *of_log}:
             raise IntegrityError("An erasure names a key that is no patient's.", where="key ring")
         count = 0
         for key_id in sorted(wanted):
