@@ -227,8 +227,11 @@ def specimen_moved(entries: Sequence[Entry[SpecimenMoved]]) -> None:
     # Of a specimen the first steps of all, then the second, and so on: together, and in order.
     groups: list[dict[tuple[str, ...], list[list[Any]]]] = []
     seen: dict[str, int] = {}
+    added_at = {s.id: e.position for e in entries for s in e.body.added}
     for entry in entries:
         for step in entry.body.steps:
+            if added_at.get(step.specimen_id, 0) > entry.position:
+                continue  # there was no such specimen yet: alone, the entry would change none
             turn = seen[step.specimen_id] = seen.get(step.specimen_id, -1) + 1
             if turn == len(groups):
                 groups.append({})
