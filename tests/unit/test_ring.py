@@ -39,5 +39,14 @@ def test_a_seed_of_the_log_is_made_once(ring: KeyRing) -> None:
     assert len(ring.log_seeds()) == 2
 
 
+def test_whoever_comes_back_has_a_key_of_another_id(ring: KeyRing) -> None:
+    (first,) = ring.provide(["A"], own=0, now=NOW)
+    ring.erase_where_held([first.id], now=NOW)
+    (second,) = ring.provide(["A"], own=0, now=NOW)
+    assert second.id != first.id
+    assert ring.patient_ids("A") == [first.id, second.id]
+    assert ring.patient_ids("B") == []
+
+
 def ring_ids(ring: KeyRing) -> list[bytes]:
     return [bytes(row[0]) for row in ring._database.execute("SELECT id FROM key")]

@@ -87,7 +87,7 @@ def ask_command(
     home: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask that a person be erased. PATIENT is the person's id, as on the person's page."""
+    """Ask that a person be erased. PATIENT is an NHS number, or the person's id in this record."""
     viewer, now = _open(home, account)
     from tourniquet.flows.ask_erasure import Asking, ask_erasure
 
@@ -104,8 +104,31 @@ def ask_command(
         words=words,
         acknowledged=acknowledged,
     )
-    erasure = ask_erasure(patient, asking, viewer=viewer, now=now)
+    erasure = ask_erasure(_id_of(patient), asking, viewer=viewer, now=now)
     _tell_one(erasure, as_json=as_json)
+
+
+def _id_of(text: str) -> str:
+    """The id of the person with an NHS number; any other text as it is. Raises: UserError."""
+    from tourniquet.kernel.errors import TourniquetError
+    from tourniquet.kernel.identifiers import NhsNumber
+    from tourniquet.patients.models import Patient
+    from tourniquet.patients.queries import holders_of
+    from tourniquet.patients.rules import MERGED
+
+    try:
+        number = NhsNumber.parse(text)
+    except TourniquetError:
+        return text
+    found = Patient.objects.filter(pk__in=holders_of(number.digits)).exclude(state=MERGED)
+    people = list(found.values_list("pk", flat=True))
+    if len(people) != 1:
+        raise UserError(
+            f"{len(people)} people have this number.",
+            where="PATIENT",
+            remedy="Name the person's id, as in the address of their page.",
+        )
+    return str(people[0])
 
 
 @command.command(

@@ -200,7 +200,7 @@ def keys_of(ring: KeyRing, text: str) -> frozenset[bytes]:
     except TourniquetError:
         people = {text}
     ids = join_merged(people)
-    keys = frozenset(one for one in map(ring.patient_id, ids) if _is_in(ring, one))
+    keys = frozenset(key_id for one in ids for key_id in ring.patient_ids(one))
     if len(people) != 1 or not keys or len(ids) > SAME_PERSON_MOST:
         raise UserError(
             f"{len(people) if keys else 0} patients in the vault have this number.",
@@ -208,15 +208,6 @@ def keys_of(ring: KeyRing, text: str) -> frozenset[bytes]:
             remedy="Name the patient's id in the record.",
         )
     return keys
-
-
-def _is_in(ring: KeyRing, key_id: bytes) -> bool:
-    """Whether the ring has ever had this key, erased or not."""
-    try:
-        ring.find_key(key_id)
-    except IntegrityError:
-        return False
-    return True
 
 
 def parse_positions(text: str | None, size: int, *, where: str) -> frozenset[int]:

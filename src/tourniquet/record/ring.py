@@ -131,6 +131,18 @@ class KeyRing:
         counted = generation.to_bytes(_GENERATION_BYTES, "big")
         return self._label(_AGAIN + counted + subject.encode())
 
+    def patient_ids(self, subject: str) -> list[bytes]:
+        """The ids of all keys that a patient has had here, erased ones too, in order."""
+        found = []
+        for generation in range(GENERATIONS_MOST):
+            key_id = self.patient_id(subject, generation=generation)
+            with _errors():
+                row = self._database.execute("SELECT 1 FROM key WHERE id = ?", (key_id,)).fetchone()
+            if row is None:
+                break
+            found.append(key_id)
+        return found
+
     def log_seeds(self) -> list[bytes]:
         """The seeds of the log's signing keys, from the first: a lost folder is made of them.
 
