@@ -75,8 +75,7 @@ def lose_and_restore(
     if not (home / MARK).is_file():
         raise OperatorError("This is no exercise's home.", where=str(home))
     # 1. Everything sealed, and copied where a replica follows.
-    before = _wait_until_sealed(stage.run, home)
-    stage.replica.wait_until(before, seconds=COPIED_SECONDS)
+    before = let_it_catch_up(stage.run, stage.replica, home)
     # 2. The loss.
     stage.server.kill()
     stage.replica.stop()
@@ -130,6 +129,13 @@ def take_in_book(run: Commands, recovery: Recovery) -> Recovery:
         numbers_given_out=issued,
         numbers_accounted_for=count(found, "keyed") + len(void) + count(found, "unused"),
     )
+
+
+def let_it_catch_up(run: Commands, replica: ReplicaBeside, home: Path) -> int:
+    """Wait until all there is has been sealed and copied, or for so long; how many entries."""
+    sealed = _wait_until_sealed(run, home)
+    replica.wait_until(sealed, seconds=COPIED_SECONDS)
+    return sealed
 
 
 def _wait_until_sealed(run: Commands, home: Path) -> int:

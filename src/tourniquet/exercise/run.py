@@ -31,7 +31,13 @@ from tourniquet.exercise.commands import Commands
 from tourniquet.exercise.driver import Driver, People, Tally
 from tourniquet.exercise.gateway import Gateway
 from tourniquet.exercise.homes import destroy_database, prepare_database
-from tourniquet.exercise.loss import Recovery, Stage, lose_and_restore, take_in_book
+from tourniquet.exercise.loss import (
+    Recovery,
+    Stage,
+    let_it_catch_up,
+    lose_and_restore,
+    take_in_book,
+)
 from tourniquet.exercise.partners import MessageSender
 from tourniquet.exercise.replica_beside import ReplicaBeside
 from tourniquet.exercise.scorecard_page import render_page
@@ -170,6 +176,8 @@ def play(
         describe(f"Week {week} of {scenario.weeks}" if day >= 0 else "Before the attack")
         behind = scenario.loss.replica_behind_days
         if behind and day == scenario.loss_day - behind:
+            connections.close_all()
+            let_it_catch_up(run, replica, terms.home)
             replica.stop()  # what comes from here on is in no copy when the home is lost
 
     def lose() -> People:

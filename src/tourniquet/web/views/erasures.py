@@ -206,13 +206,11 @@ def _choices(words: dict[str, str]) -> tuple[Choice, ...]:
     return tuple(Choice(name, text) for name, text in words.items())
 
 
-def _warnings(ids: list[str], form: Form, acknowledged: str = "") -> tuple[Choice, ...]:
-    """What stands against it now; ticked is what was acknowledged before, or just now."""
+def _warnings(ids: list[str], form: Form) -> tuple[Choice, ...]:
+    """What stands against it now; ticked only by whoever looks at this page, just now."""
     found = list_warnings(ids, now=clock().now())
-    known = acknowledged.split(",")
     return tuple(
-        Choice(one, WARNINGS[one], selected=one in known or bool(form.value(f"seen-{one}")))
-        for one in found
+        Choice(one, WARNINGS[one], selected=bool(form.value(f"seen-{one}"))) for one in found
     )
 
 
@@ -282,7 +280,7 @@ def _one(
         facts=_facts(found),
         patients=tuple(link(names, patient) for patient in people),
         words=read_words(found.pk),
-        warnings=_warnings(people, form, found.warnings) if is_open else (),
+        warnings=_warnings(people, form) if is_open else (),
         may_approve=is_decider and found.asked_by != viewer.account and not found.applies,
         may_refuse=is_decider,
         may_withdraw=is_open and viewer.may(Task.ASK_ERASURE),
@@ -331,7 +329,7 @@ def _facts(found: Erasure) -> tuple[tuple[str, str], ...]:
         ("Approved by", found.approved_by or "Nobody yet"),
     ]
     if found.approved_by:
-        facts.append(("Waiting time", f"{found.days} days"))
+        facts.append(("Waiting time", "1 day" if found.days == 1 else f"{found.days} days"))
     if found.why:
         facts.append(("Why it ended", reasons.get(found.why, found.why)))
     if ended:
