@@ -9,7 +9,7 @@ SOAK_FIRST ?= 0
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-store soak faults lint format bench docs lock clean
+.PHONY: help setup run test cover test-store soak faults lint format bench docs lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,6 +20,10 @@ run: $(RUN_STAMP) ## replay June 2024 on a synthetic region, then serve the cons
 	$(BIN)/tourniquet exercise june-2024 --serve
 
 test: $(DEV_STAMP) ## run every test; installs PostgreSQL and Chromium with apt where they are missing
+	@tools/provide_test_system.sh
+	$(BIN)/pytest -n 2 $(PYTEST_OPTIONS)
+
+cover: $(DEV_STAMP) ## the same, and which lines no test ran; takes about half as long again
 	@tools/provide_test_system.sh
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(PYTEST_OPTIONS)
 

@@ -45,6 +45,7 @@ from tourniquet.patients.ceilings import (
     read_reasons,
 )
 from tourniquet.record.checkpoints import Checkpointer
+from tourniquet.record.erasures import erasure_days
 from tourniquet.record.home import clock
 from tourniquet.site.memory import settle_memory
 from tourniquet.site.sealing import sealer_beside
@@ -145,6 +146,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     wait_seconds = wait_seconds_from_settings()
+    erasure_days()  # a wrong one is said now, and not when somebody approves an erasure
     await asyncio.to_thread(_read_board)
     http_socket = open_http(addresses.host, addresses.port)
     listener = Listener(
