@@ -396,3 +396,12 @@ def test_approving_again_after_it_was_carried_out_is_refused(database: Database)
     carry_out_erasures(now=DUE)
     with pytest.raises(Exception, match="nothing can be changed"):
         approve_erasure(erasure, viewer=BEN, now=DUE, acknowledged=ALL)
+
+
+def test_a_sweep_writes_the_tables_anew(database: Database) -> None:
+    seed_region()
+    found = answer(tourniquet(database, "record", "erase", "sweep", "--json"))
+    assert found["rebuilt"]
+    assert ("write-ahead log" in found["left"]) == (database.vendor == "postgresql")
+    said = tourniquet(database, "record", "erase", "sweep").stdout
+    assert b"written anew" in said

@@ -219,6 +219,30 @@ def list_command(*, home: Path | None, as_json: bool) -> None:
         output.say("No erasure was ever asked for.")
 
 
+@command.command(name="sweep", epilog=output.example("tourniquet record erase sweep"))
+@output.home_option
+@output.json_option
+def sweep_command(*, home: Path | None, as_json: bool) -> None:
+    """Write the database's tables anew, so that its files hold nothing of what was erased.
+
+    What is carried out is swept by itself, which leaves bytes in free space that nothing points to.
+    This leaves none; writers wait meanwhile, seconds to minutes, so choose a quiet hour. It needs
+    as much free disk as the database is large.
+    """
+    output.configure_django(home=home)
+    from tourniquet.record.home import open_home
+    from tourniquet.record.sweeping import sweep_database
+
+    open_home()
+    with output.progress("Rebuilding", None):
+        found = sweep_database(rebuild=True)
+    if as_json:
+        output.emit_json({"rebuilt": found.rebuilt, "left": found.left})
+        return
+    left = f"It does not reach: {found.left}." if found.left else "Nothing is left in its files."
+    output.say(f"The database's tables were written anew. {left}")
+
+
 @command.command(name="carry-out", epilog=output.example("tourniquet record erase carry-out"))
 @output.home_option
 @output.json_option
