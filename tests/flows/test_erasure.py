@@ -14,6 +14,7 @@ from tests.support.database import Database, Databases
 from tests.support.replaying import replay_into_new
 from tests.support.sealing import opened, seal, target
 from tourniquet.directory.roles import Role, Viewer
+from tourniquet.flows import ask_erasure as asking_erasure
 from tourniquet.flows import carry_out_erasures as carrying
 from tourniquet.flows.ask_erasure import (
     Asking,
@@ -212,8 +213,12 @@ def test_what_stands_against_it_is_acknowledged_first(database: Database) -> Non
     assert caught.value.where == "acknowledge"
     assert all(one in caught.value.remedy for one in found)
     erasure = ask_erasure(patient, asking(acknowledged=tuple(found)), viewer=ADA, now=NOW)
-    approve_erasure(erasure, viewer=BEN, now=NOW)
-    assert get_erasure(erasure).warnings == ",".join(sorted(found))
+    with pytest.raises(UserError) as caught:  # the second person looks too
+        approve_erasure(erasure, viewer=BEN, now=NOW)
+    assert caught.value.where == "acknowledge"
+    assert get_erasure(erasure).state == "asked"
+    approve_erasure(erasure, viewer=BEN, now=NOW, acknowledged=ALL)
+    assert get_erasure(erasure).warnings.split(",") == found  # what is not there is not known
 
 
 # Carrying out -------------------------------------------------------------------------------------
@@ -343,7 +348,8 @@ def test_what_came_up_meanwhile_holds_it_and_alarms_once_a_day(
     row = get_erasure(erasure)
     row.warnings = ""
     row.save()
-    monkeypatch.setattr(carrying, "list_warnings", lambda *_, **__: [new])
+    for module in (carrying, asking_erasure):
+        monkeypatch.setattr(module, "list_warnings", lambda *_, **__: [new])
     assert carry_out_erasures(now=DUE).held == (erasure,)
     assert carry_out_erasures(now=DUE).held == (erasure,)
     (alarm,) = Alarm.objects.filter(kind=carrying.HELD_ALARM)

@@ -324,7 +324,7 @@ def test_on_the_command_line_from_asking_to_the_end(database: Database, tmp_path
     same = tourniquet(database, *approve, "ada", stdin=word)
     assert same.returncode == 1
     assert b"Somebody else must approve" in same.stderr
-    told = answer(tourniquet(database, *approve, "ben", "--json", stdin=word))
+    told = answer(tourniquet(database, *approve, "ben", *seen, "--json", stdin=word))
     assert (told["state"], told["due_at"]) == ("approved", "2024-06-17T07:30:00+00:00")
     assert tourniquet(database, "record", "erase", "carry-out").stdout == b"Nothing is due.\n"
     set_clock(DUE)

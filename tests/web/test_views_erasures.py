@@ -72,7 +72,12 @@ def test_from_the_number_to_the_end(people: list[str]) -> None:
     assert "Approve the erasure" not in shown
     assert "By letter of Monday" in shown
     assert "Approve the erasure" in text_of(second.get(path))
-    assert post(second, path, {"action": "approve"}).status_code == 303
+    assert 'value="yes" checked' not in second.get(path).content.decode()
+    unseen = post(second, path, {"action": "approve"})
+    assert unseen.status_code == 400
+    assert "Look at this first, then tick it." in text_of(unseen)
+    seen = {f"seen-{name}": "yes" for name in WARNINGS}
+    assert post(second, path, {"action": "approve", **seen}).status_code == 303
     assert "17-Jun-2024" in text_of(second.get(LIST))
     assert "OKAFOR" not in text_of(second.get(LIST))
     record = text_of(reader("practice", *()).get(f"/patients/{people[0]}/"))

@@ -70,7 +70,7 @@ def command() -> None:
     "acknowledged",
     multiple=True,
     metavar="NAME",
-    help="That you have looked at: critical_result, waiting_test, appointment.",
+    help="That you have looked at: critical_result, waiting_test, appointment, perhaps_same.",
 )
 @output.home_option
 @output.json_option
@@ -141,7 +141,7 @@ def _id_of(text: str) -> str:
     "acknowledged",
     multiple=True,
     metavar="NAME",
-    help="That you have looked at: critical_result, waiting_test, appointment.",
+    help="That you have looked at: critical_result, waiting_test, appointment, perhaps_same.",
 )
 @output.home_option
 @output.json_option

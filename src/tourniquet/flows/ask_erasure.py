@@ -147,9 +147,8 @@ def approve_erasure(
                 remedy="Withdraw it and ask anew, so that it is known what is erased.",
             )
         warnings = list_warnings(people, now=now)
-        known = {*filter(None, found.warnings.split(",")), *acknowledged}
-        demand_acknowledged(warnings, known)
-        body = ErasureApproved(erasure=found.pk, days=days, warnings=tuple(sorted(known)))
+        demand_acknowledged(warnings, acknowledged)  # by this person too: two have looked
+        body = ErasureApproved(erasure=found.pk, days=days, warnings=tuple(warnings))
         journal.append(body, cause=found.asked_position)
     return get_erasure(erasure_id)
 
