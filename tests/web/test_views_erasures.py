@@ -102,10 +102,14 @@ def test_who_asked_can_not_approve_by_posting_either(people: list[str]) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("ground", "", "Choose one."),
+        ("ground", "", "Choose a ground."),
         ("identity", "guess", "Choose one."),
-        ("exempt-care", "", "Say of each exemption whether it applies."),
-        ("seen-waiting_test", "", "Look at this first, then tick it."),
+        (
+            "exempt-care",
+            "",
+            "Needed for care, or for another legal duty or public task: say whether",
+        ),
+        ("seen-waiting_test", "", "is still to be done: look at it, then tick it."),
         ("words", "x" * 2001, "Too long"),
     ],
 )
@@ -118,6 +122,14 @@ def test_what_is_missing_is_said_at_its_field(
     assert said in text_of(answer)
     assert f'href="#{field}"' in answer.content.decode()
     assert not Erasure.objects.exists()
+
+
+def test_all_that_is_missing_is_said_at_once(people: list[str]) -> None:
+    answer = post(client_of("protection"), f"{LIST}ask/{people[0]}/", {})
+    page = answer.content.decode()
+    fields = ["ground", "asked_for", "identity", *(f"exempt-{name}" for name in EXEMPTIONS)]
+    assert [one for one in fields if f'href="#{one}"' not in page] == []
+    assert answer.status_code == 400
 
 
 def test_an_exemption_is_refused_not_approved(people: list[str]) -> None:

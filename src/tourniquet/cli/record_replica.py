@@ -14,7 +14,13 @@ import click
 
 from tourniquet.cli import output
 from tourniquet.cli.record_verify import read_key
-from tourniquet.kernel.errors import IntegrityError, OperatorError, StorageUnavailable, UserError
+from tourniquet.kernel.errors import (
+    IntegrityError,
+    OperatorError,
+    StorageUnavailable,
+    TourniquetError,
+    UserError,
+)
 
 if TYPE_CHECKING:
     from tourniquet.record.destroying import Published
@@ -435,12 +441,12 @@ class _Puller:
             keys_a_day=self._limits.keys_a_day,
         )
         reader = VaultReader(vault, found.checkpoint.size)
+        self._erasures_from = time.monotonic() + ERASURES_EVERY_SECONDS  # however this one ends
         try:
             looked = erasures.look(self._place.erasures(), reader, now=datetime.now(UTC))
-        except UserError:
-            self._tell(replica)  # what is countersigned is, whatever a person decides here
+        except TourniquetError:
+            self._tell(replica)  # what is countersigned is, whatever is wrong with the list
             raise
-        self._erasures_from = time.monotonic() + ERASURES_EVERY_SECONDS
         for one in looked.seen:
             output.note(f"tourniquet: erasure {one} was approved; it waits here.")
         for one in looked.done:

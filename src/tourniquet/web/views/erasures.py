@@ -66,6 +66,11 @@ from tourniquet.web.views.typed import (
 ROWS_MOST = 200
 _CRUMBS = (Crumb("Access", addresses.ACCESS), Crumb("Erasures", addresses.ERASURES))
 _CHOSEN = ("ground", "asked_for", "identity", "exemption", "why")
+_MISSING = {
+    "ground": "Choose a ground.",
+    "asked_for": "Choose who wants it.",
+    "identity": "Choose how identity was checked.",
+}
 _ASKING = ("ground", "asked_for", "identity", "words")
 
 
@@ -140,6 +145,7 @@ def ask(http_request: HttpRequest, viewer: Viewer, patient_id: str) -> HttpRespo
         words=values["words"],
         acknowledged=tuple(one for one in WARNINGS if values[f"seen-{one}"]),
     )
+    faults += _unanswered(values, ids)
     erasure = ""
     if not faults:
         try:
@@ -153,6 +159,22 @@ def ask(http_request: HttpRequest, viewer: Viewer, patient_id: str) -> HttpRespo
         return _ask(http_request, viewer, patient_id, ids, form, status=400)
     say_done(http_request, "The erasure is asked for. Another person approves it.")
     return see_other(addresses.erasure(erasure))
+
+
+def _unanswered(values: dict[str, str], ids: list[str]) -> Faults:
+    """Everything that is not answered, at once; what an answer must be is the flow's to say."""
+    faults = [FieldError(name, said) for name, said in _MISSING.items() if not values[name]]
+    faults += [
+        FieldError(f"exempt-{name}", f"{text}: say whether this applies.")
+        for name, text in EXEMPTIONS.items()
+        if not values[f"exempt-{name}"]
+    ]
+    faults += [
+        FieldError(f"seen-{one}", f"{WARNINGS[one]}: look at it, then tick it.")
+        for one in list_warnings(ids, now=clock().now())
+        if not values[f"seen-{one}"]
+    ]
+    return faults
 
 
 def _fault(error: UserError) -> FieldError:
