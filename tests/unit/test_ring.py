@@ -50,3 +50,10 @@ def test_whoever_comes_back_has_a_key_of_another_id(ring: KeyRing) -> None:
 
 def ring_ids(ring: KeyRing) -> list[bytes]:
     return [bytes(row[0]) for row in ring._database.execute("SELECT id FROM key")]
+
+
+def test_a_ring_is_opened_by_a_relative_path(
+    ring: KeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert KeyRing(Path("ring.sqlite3"), b"R" * 32).site.id == ring.site.id

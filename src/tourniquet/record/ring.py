@@ -572,7 +572,9 @@ def _connect(path: Path) -> sqlite3.Connection:
             remedy="Bring it back from its copy; without it nothing in the vault opens.",
         )
     with _errors():
-        database = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None
+        )
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         database.execute("PRAGMA secure_delete=ON")
