@@ -28,7 +28,7 @@ from tourniquet.flows.carry_out_erasures import carry_out_erasures
 from tourniquet.flows.keep_cosignature import keep_cosignature
 from tourniquet.flows.manage_accounts import add_account
 from tourniquet.kernel.errors import OperatorError
-from tourniquet.patients.models import Patient
+from tourniquet.patients.models import Identifier, Patient
 from tourniquet.record import destroying
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.emptying import Emptied, empty_patient
@@ -310,7 +310,8 @@ def test_on_the_command_line_from_asking_to_the_end(database: Database, tmp_path
             actor="test",
         )
     word = f"{PASSWORD}\n".encode()
-    ask = ("record", "erase", "ask", patient, "--account", "ada", "--ground", "b")
+    number = Identifier.objects.get(patient_id=patient, system="NHS").value
+    ask = ("record", "erase", "ask", number, "--account", "ada", "--ground", "b")
     facts = ("--asked-for", "person", "--identity", "in_person", "--words", "By letter.")
     exempt = ("care=no", "public_health=no", "archiving=no", "legal_claims=no")
     answers = [part for one in exempt for part in ("--exempt", one)]

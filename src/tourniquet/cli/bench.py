@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tourniquet.cli import output
 
+Figures = dict[str, Any]  # Any: numbers, texts and objects of them, as they go to JSON
 SECONDS = 10
 CONNECTIONS = 32
 RECORD_ENTRIES = 20_000
 REPLICA_RATE = 100
 DESK_PEOPLE = 1000
+
+
+def _give(figures: Figures, tell: Callable[[Figures], None], *, as_json: bool) -> None:
+    """For a machine, or for a person."""
+    if as_json:
+        output.emit_json(figures)
+    else:
+        tell(figures)
 
 
 @click.group(
@@ -66,10 +77,7 @@ def erase(*, home: Path, people: int, seed: int, as_json: bool) -> None:
     from tourniquet.cli.bench_erase import measure, tell
 
     figures = measure(source=home, people=people, seed=seed)
-    if as_json:
-        output.emit_json(figures)
-    else:
-        tell(figures)
+    _give(figures, tell, as_json=as_json)
 
 
 @command.command(name="intake", epilog=output.example("tourniquet bench intake --seconds 30"))
@@ -98,10 +106,7 @@ def intake(*, seconds: int, connections: int, as_json: bool) -> None:
     from tourniquet.cli.bench_intake import measure, tell
 
     figures = measure(seconds=seconds, connections=connections)
-    if as_json:
-        output.emit_json(figures)
-    else:
-        tell(figures)
+    _give(figures, tell, as_json=as_json)
 
 
 @command.command(name="plan", epilog=output.example("tourniquet bench plan --needs 100000"))
@@ -147,10 +152,7 @@ def record(*, entries: int, seed: int, database_url: str, restore_url: str, as_j
     figures = measure(
         entries=entries, seed=seed, database_url=database_url, restore_url=restore_url
     )
-    if as_json:
-        output.emit_json(figures)
-    else:
-        tell(figures)
+    _give(figures, tell, as_json=as_json)
 
 
 @command.command(name="reads", epilog=output.example("tourniquet bench reads --weeks 520 --seed 3"))
@@ -214,10 +216,7 @@ def replica(*, seconds: int, rate: int, as_json: bool) -> None:
     from tourniquet.cli.bench_replica import measure, tell
 
     figures = measure(seconds=seconds, rate=rate)
-    if as_json:
-        output.emit_json(figures)
-    else:
-        tell(figures)
+    _give(figures, tell, as_json=as_json)
 
 
 @command.command(name="desk", epilog=output.example("tourniquet bench desk --people 25000"))
@@ -237,7 +236,4 @@ def desk(*, people: int, as_json: bool) -> None:
     from tourniquet.cli.bench_desk import measure, tell
 
     figures = measure(people=people)
-    if as_json:
-        output.emit_json(asdict(figures))
-    else:
-        tell(figures)
+    _give(asdict(figures), lambda _: tell(figures), as_json=as_json)

@@ -87,7 +87,7 @@ def ask_command(
     home: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask that a person be erased. PATIENT is an NHS number, or the person's id in this record."""
+    """Ask that a person be erased. PATIENT is a number of theirs, or their id in this record."""
     viewer, now = _open(home, account)
     from tourniquet.flows.ask_erasure import Asking, ask_erasure
 
@@ -104,31 +104,22 @@ def ask_command(
         words=words,
         acknowledged=acknowledged,
     )
-    erasure = ask_erasure(_id_of(patient), asking, viewer=viewer, now=now)
+    erasure = ask_erasure(_id_of(viewer, patient), asking, viewer=viewer, now=now)
     _tell_one(erasure, as_json=as_json)
 
 
-def _id_of(text: str) -> str:
-    """The id of the person with an NHS number; any other text as it is. Raises: UserError."""
-    from tourniquet.kernel.errors import TourniquetError
-    from tourniquet.kernel.identifiers import NhsNumber
-    from tourniquet.patients.models import Patient
-    from tourniquet.patients.queries import holders_of
-    from tourniquet.patients.rules import MERGED
+def _id_of(viewer: Viewer, text: str) -> str:
+    """The id of the person who has this number; any other text as it is. Raises: UserError."""
+    from tourniquet.patients.readings import list_holders
 
-    try:
-        number = NhsNumber.parse(text)
-    except TourniquetError:
-        return text
-    found = Patient.objects.filter(pk__in=holders_of(number.digits)).exclude(state=MERGED)
-    people = list(found.values_list("pk", flat=True))
-    if len(people) != 1:
+    found = list_holders(viewer, text)
+    if len(found) > 1:
         raise UserError(
-            f"{len(people)} people have this number.",
+            f"{len(found)} people have this number.",
             where="PATIENT",
             remedy="Name the person's id, as in the address of their page.",
         )
-    return str(people[0])
+    return found[0] if found else text
 
 
 @command.command(
