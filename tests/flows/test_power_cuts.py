@@ -33,7 +33,10 @@ SENDERS = 3
 KINDS = ("moment", "seal", "call")  # of the rounds, in turn: when the power goes, and on whom
 CALLS_OF_A_ROUND = 4_000  # that change something; the disk answers several thousand a second
 CALLS_OF_A_SEAL = 600
-GONE = ("Input/output error", "can't be read", "can't be written", "could not be")
+GONE = (
+    *("Input/output error", "can't be read", "can't be written", "could not be"),
+    "The database does not answer or the disk is full",  # it lies on that disk too, and is read
+)
 SECONDS_MOST = 3.0  # of a round; the sealer beside the server needs one or two to begin
 WAIT_SECONDS = 30.0
 _READY = re.compile(r"http://[^:]+:(\d+).*MLLP [^:]+:(\d+),")
