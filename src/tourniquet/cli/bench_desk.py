@@ -254,7 +254,7 @@ def _histories(desk: DowntimeDesk, count: int) -> Iterator[tuple[float, float]]:
     from django.test import Client
 
     from tourniquet.directory.desk_roles import DeskRole
-    from tourniquet.site.memory import settle_memory
+    from tourniquet.site.memory import YOUNG_BY_PAGES, settle_memory
     from tourniquet.web.desk.access import run_desk
 
     password = "figures of a bench"  # noqa: S105 (of a desk that lives for a minute)
@@ -263,7 +263,7 @@ def _histories(desk: DowntimeDesk, count: int) -> Iterator[tuple[float, float]]:
     client = Client(SERVER_NAME="127.0.0.1")
     client.post("/sign-in/", {"username": "bench", "password": password})
     ids = desk.demand().reading.index.people_of("", limit=1_000_000)
-    settle_memory()
+    settle_memory(young=YOUNG_BY_PAGES)
     for patient in random.Random(7).choices(ids, k=count):  # noqa: S311 (which patients, no secret)
         client.post(f"/patients/{patient}/open/", {"reason": "treating"})
         begun = time.perf_counter()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from django.core.wsgi import get_wsgi_application
 
 from tourniquet.flows.downtime_desk import DowntimeDesk
-from tourniquet.site.memory import settle_memory
+from tourniquet.site.memory import YOUNG_BY_PAGES, settle_memory
 from tourniquet.site.server import Http, http_config, open_http
 from tourniquet.site.threads import ThreadedApplication
 from tourniquet.web.desk.access import run_desk
@@ -84,7 +84,7 @@ async def serve_desk(
     http_task = loop.create_task(http.serve(sockets=[http_socket]))
     answers = loop.create_task(http.answers.wait())
     await asyncio.wait([http_task, answers], return_when=asyncio.FIRST_COMPLETED)
-    settle_memory()
+    settle_memory(young=YOUNG_BY_PAGES)
     # 2.
     port = http_socket.getsockname()[1]
     on_ready(DeskAddress(address.host, port, address.certificate, address.certificate_key))
