@@ -52,7 +52,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
 
 @command.command(
-    name="erase", epilog=output.example("tourniquet bench erase --home /tmp/june --people 50")
+    name="erase", epilog=output.example("tourniquet bench erase --home june --people 50")
 )
 @click.option(
     "--home",

@@ -21,7 +21,7 @@ DEFAULT_HOME = Path("tourniquet-exercise")
     name="exercise",
     epilog=output.example(
         "tourniquet exercise june-2024",
-        "tourniquet exercise june-2024 --seed 7 --people 2000 --home /tmp/june --json",
+        "tourniquet exercise june-2024 --seed 7 --people 2000 --home june --json",
     ),
 )
 @click.argument("scenario", default="june-2024")
