@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -179,8 +179,7 @@ def _make(people: Path, into: Path, digest: str) -> None:
             ("given_names", "given"),
         ):
             _tell_names(base, column, kind)
-        for statements in (_FORMS, _PEOPLE, _VALUES_LEFT_OUT, _LOOKED_UP):
-            base.execute(statements)
+        base.execute(files(__package__).joinpath("index.sql").read_text(encoding="utf-8"))
         # 3.
         for name, query in _TABLES.items():
             target = _quoted(str(into / f"{name}.parquet"))
@@ -268,99 +267,9 @@ def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-# In the form of breach.canonical; a test holds both to the same answers.
-_FORMS = r"""
-CREATE MACRO digits_of(x) AS replace(replace(x, ' ', ''), '-', '');
-CREATE MACRO checked(n) AS CASE WHEN (11 - (10 * (n // 1000000000 % 10) + 9 * (n // 100000000 % 10)
-    + 8 * (n // 10000000 % 10) + 7 * (n // 1000000 % 10) + 6 * (n // 100000 % 10)
-    + 5 * (n // 10000 % 10) + 4 * (n // 1000 % 10) + 3 * (n // 100 % 10) + 2 * (n // 10 % 10))
-    % 11) % 11 = n % 10 THEN n END;
-CREATE MACRO nhs_of(x) AS CASE WHEN regexp_full_match(digits_of(x), '[0-9]{10}')
-    THEN checked(digits_of(x)::BIGINT) END;
-CREATE MACRO close(x) AS upper(regexp_replace(x, '\s+', '', 'g'));
-CREATE MACRO postcode_of(x) AS CASE WHEN regexp_full_match(close(x),
-    '(GIR0AA|[A-PR-UWYZ]([0-9]{1,2}|[A-HK-Y][0-9]|[A-HK-Y][0-9][0-9ABEHMNPRV-Y]|[0-9][A-HJKPS-UW])[0-9][ABD-HJLNP-UW-Z]{2})')
-    THEN left(close(x), -3) || ' ' || right(close(x), 3) ELSE '' END;
-CREATE MACRO nation_of(x) AS regexp_replace(regexp_replace(replace(x, '(0)', ''), '[^0-9+]', '', 'g'),
-    '^(\+44|0044)', '0');
-CREATE MACRO phone_of(x) AS CASE WHEN regexp_full_match(ltrim(nation_of(x), '+'), '0[0-9]{9,10}')
-    THEN ltrim(nation_of(x), '+') ELSE '' END;
-CREATE MACRO parts_of(x) AS list_filter(list_transform(string_split(x, ';'), lambda y: trim(y)), lambda y: y <> '');
-"""
-
-_PEOPLE = r"""
-INSERT INTO left_out SELECT 'row ' || (place + 1), 'person', 'it has no key' FROM source
-    WHERE person = '' ORDER BY place;
-INSERT INTO left_out SELECT 'row ' || (place + 1), 'person', 'its key came before' FROM source
-    WHERE person <> '' QUALIFY row_number() OVER (PARTITION BY person ORDER BY place) > 1
-    ORDER BY place;
-CREATE TABLE kept AS SELECT * FROM source WHERE person <> ''
-    QUALIFY row_number() OVER (PARTITION BY person ORDER BY place) = 1;
-CREATE TABLE people AS SELECT
-    (row_number() OVER (ORDER BY place) - 1)::INTEGER AS row,
-    person,
-    nhs_of(nhs_number) AS nhs,
-    coalesce(f.key, '') AS family,
-    coalesce(f.words, []) AS family_words,
-    coalesce(v.key, '') AS previous,
-    coalesce(g.words, []) AS given_words,
-    coalesce(g.words[1], '') AS first_given,
-    try_cast(birth_date AS DATE) AS birth,
-    CASE WHEN lower(sex) IN ('f', 'female', '2') THEN 'female'
-         WHEN lower(sex) IN ('m', 'male', '1') THEN 'male' ELSE '' END AS sex,
-    postcode_of(postcode) AS postcode,
-    regexp_extract(upper(address), '([0-9]+[A-Z]?)\W+([A-Z]+)', 1) AS house,
-    regexp_extract(upper(address), '([0-9]+[A-Z]?)\W+([A-Z]+)', 2) AS street,
-    list_filter(list_transform(parts_of(phone), lambda y: phone_of(y)), lambda y: y <> '') AS phones,
-    lower(trim(email)) AS email,
-    upper(gp_practice) AS practice,
-    try_cast(died_on AS DATE) AS died
-FROM kept
-LEFT JOIN family_forms f ON f.written = family_name
-LEFT JOIN previous_forms v ON v.written = previous_family_name
-LEFT JOIN given_forms g ON g.written = given_names
-ORDER BY place;
-"""
-
-_VALUES_LEFT_OUT = """
-INSERT INTO left_out SELECT 'person ' || k.person, 'nhs_number', 'it is no NHS number'
-    FROM kept k WHERE nhs_number <> '' AND nhs_of(nhs_number) IS NULL ORDER BY place;
-INSERT INTO left_out SELECT 'person ' || k.person, 'birth_date', 'it is no date as YYYY-MM-DD'
-    FROM kept k WHERE birth_date <> '' AND try_cast(birth_date AS DATE) IS NULL ORDER BY place;
-INSERT INTO left_out SELECT 'person ' || k.person, 'died_on', 'it is no date as YYYY-MM-DD'
-    FROM kept k WHERE died_on <> '' AND try_cast(died_on AS DATE) IS NULL ORDER BY place;
-"""
-
-_LOOKED_UP = """
-CREATE TABLE keyed AS SELECT p.row, k.* FROM kept k JOIN people p ON p.person = k.person;
-CREATE TABLE numbers AS
-    SELECT nhs, row, false AS is_superseded FROM people WHERE nhs IS NOT NULL
-    UNION ALL
-    SELECT nhs_of(old), row, true FROM (
-        SELECT row, unnest(parts_of(superseded_nhs_numbers)) AS old FROM keyed
-        WHERE superseded_nhs_numbers <> '') WHERE nhs_of(old) IS NOT NULL
-    ORDER BY nhs, row;
-CREATE TABLE local_numbers AS SELECT
-        CASE WHEN contains(one, ':') THEN upper(trim(split_part(one, ':', 1))) ELSE '' END
-            AS organisation,
-        close(CASE WHEN contains(one, ':') THEN split_part(one, ':', 2) ELSE one END) AS number,
-        row
-    FROM (SELECT row, unnest(parts_of(local_numbers)) AS one FROM keyed WHERE local_numbers <> '')
-    ORDER BY number, organisation, row;
-CREATE TABLE names AS
-    SELECT 'family' AS kind, name, count(*) AS people FROM (
-        SELECT row, unnest(list_distinct(list_concat(family_words, [family, previous]))) AS name
-        FROM people) WHERE name <> '' GROUP BY name
-    UNION ALL
-    SELECT 'given', name, count(*) FROM (
-        SELECT row, unnest(list_distinct(given_words)) AS name FROM people)
-        WHERE name <> '' GROUP BY name
-    ORDER BY 1, 2;
-"""
-
-_TABLES = {
+_TABLES = {  # by the name of its file
     "people": "SELECT * FROM people ORDER BY row",
-    "numbers": "SELECT * FROM numbers",
-    "local_numbers": "SELECT * FROM local_numbers",
-    "names": "SELECT * FROM names",
+    "numbers": "SELECT * FROM numbers ORDER BY nhs, row",
+    "local_numbers": "SELECT * FROM local_numbers ORDER BY number, organisation, row",
+    "names": "SELECT * FROM names ORDER BY kind, name",
 }
