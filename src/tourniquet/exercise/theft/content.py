@@ -47,6 +47,7 @@ class Where:
     sheet: str = ""
     row: int = 0
     line: int = 0
+    last_line: int = 0
     page: int = 0
     message: int = 0
     start: int = 0
@@ -166,8 +167,8 @@ class Paper:
         end = len(self.data) - len(self.newline.encode(self.encoding))
         for draft in about:
             where = replace(
-                draft.where, line=first, start=start, end=end, row=first if rows else 0,
-                message=message or draft.where.message,
+                draft.where, line=first, last_line=self.lines, start=start, end=end,
+                row=first if rows else 0, message=message or draft.where.message,
             )  # fmt: skip
             self.drafts.append(replace(draft, where=where))
 

@@ -71,7 +71,7 @@ AMERICAN = (
 SPOILED = (
     Column("nhs_no", "nhs", "scientific"),
     Column("sname", "family"),
-    Column("fname", "given", "all"),
+    Column("init", "given", "initial"),
     Column("dob", "birth", "serial"),
     Column("pcode", "postcode"),
     Column("assay", "code"),
@@ -86,7 +86,7 @@ FLOATED = (
 SHORTENED = (
     Column("NHS", "nhs", "short"),
     Column("SURNAME", "family", "upper"),
-    Column("GIVEN", "given"),
+    Column("GIVEN", "given", "initial"),
     Column("BORN", "birth", "dots"),
     Column("CLINIC", "ward"),
 )
