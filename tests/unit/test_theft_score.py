@@ -179,7 +179,7 @@ class TestSpoilt:
         ("page 2", {"start": 5, "end": 9}, None),
     ],
 )
-def test_places(locator: str, where: Row, right: bool | None) -> None:
+def test_places(locator: str, where: Row, *, right: bool | None) -> None:
     assert agrees(parse_place(locator), where) is right
 
 

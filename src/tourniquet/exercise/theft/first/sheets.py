@@ -8,6 +8,8 @@ Invariants:
 from __future__ import annotations
 
 import io
+import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +27,15 @@ from tourniquet.exercise.theft.institutions import Institution
 _FIRST_PARTS = ("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml", "xl/sharedStrings.xml")
 
 
+_INLINE = re.compile(rb'(<c [^>]*?)t="inlineStr"><is>(<t[^>]*>.*?</t>)</is></c>', re.DOTALL)
+_STRINGS_TYPE = (
+    b'<Override PartName="/xl/sharedStrings.xml" ContentType="application/'
+    b'vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"/>'
+)
+_STRINGS_RELATION = (
+    b'<Relationship Id="rIdTexts" Target="sharedStrings.xml" Type="http://schemas.'
+    b'openxmlformats.org/officeDocument/2006/relationships/sharedStrings"/>'
+)
 _XML_2003 = (
     '<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n'
     '<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet" '
@@ -79,11 +90,38 @@ def _put_table(
     return drafts
 
 
-def saved(book: Workbook) -> bytes:
-    """The workbook's bytes with fixed times."""
+def saved(book: Workbook, *, shared: bool = True) -> bytes:
+    """The workbook's bytes with fixed times; texts apart, as Excel keeps them, or in the cells."""
     out = io.BytesIO()
     book.save(out)
-    return steady_office(out.getvalue(), first=_FIRST_PARTS)
+    data = out.getvalue()
+    return steady_office(_with_shared_strings(data) if shared else data, first=_FIRST_PARTS)
+
+
+def _with_shared_strings(data: bytes) -> bytes:
+    """The same workbook with its texts in a part of their own."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        parts = {info.filename: file.read(info) for info in file.infolist()}
+    places: dict[bytes, int] = {}
+
+    def moved(cell: re.Match[bytes]) -> bytes:
+        number = places.setdefault(cell.group(2), len(places))
+        return b'%st="s"><v>%d</v></c>' % (cell.group(1), number)
+
+    for name, text in parts.items():
+        if name.startswith("xl/worksheets/"):
+            parts[name] = _INLINE.sub(moved, text)
+    items = b"".join(b"<si>%s</si>" % text for text in places)
+    parts[_FIRST_PARTS[-1]] = (
+        b'<?xml version="1.0" encoding="UTF-8"?><sst xmlns='
+        b'"http://schemas.openxmlformats.org/spreadsheetml/2006/main">%s</sst>' % items
+    )
+    for name, end, more in (
+        ("[Content_Types].xml", b"</Types>", _STRINGS_TYPE),
+        ("xl/_rels/workbook.xml.rels", b"</Relationships>", _STRINGS_RELATION),
+    ):
+        parts[name] = parts[name].replace(end, more + end)
+    return zipped(list(parts.items()))
 
 
 def _book() -> tuple[Workbook, Worksheet]:
@@ -127,7 +165,9 @@ def hidden_sheet(desk: Desk) -> Content:
             desk, page, columns, top=1, left=1, rows=max(3, desk.rows // 2), trust=trust,
             controller=controller,
         )  # fmt: skip
-    return Content("turnaround dashboard.xlsx", saved(book), tuple(drafts), (), folder)
+    return Content(
+        "turnaround dashboard.xlsx", saved(book, shared=False), tuple(drafts), (), folder
+    )
 
 
 def crowded_sheet(desk: Desk) -> Content:
