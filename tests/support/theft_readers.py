@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import docx
 import openpyxl
@@ -121,6 +122,7 @@ def _xml_sheet(data: bytes, where: Where) -> str:
 def unescaped(raw: bytes) -> str:
     """Text in whichever code, without the escapes of SQL, HTML, EDIFACT, JSON and RTF."""
     text = raw.decode("utf-16-le" if b"\x00" in raw else "utf-8", "replace")
+    text = unquote(text) if "/results/search?" in text else text
     return html.unescape(re.sub(r"(?:\?|\\|\')(?=['+:?])", "", text))
 
 
@@ -173,7 +175,7 @@ def _word(data: bytes, where: Where) -> str:
 
 def squeezed(text: str) -> str:
     """Without blanks, separators and case: pages break lines, and messages part addresses."""
-    return re.sub(r"[\s,:;^]+", "", text).casefold()
+    return re.sub(r"[\s,:;^+]+", "", text).casefold()
 
 
 READERS: dict[str, Any] = {

@@ -211,28 +211,30 @@ class _Evidence:
 
     def _judge(self, row: dict[str, str]) -> None:
         key, place = self._key(row.get("path", "")), parse_place(row.get("locator", ""))
-        unsure = False
-        for number, where, controller in self._base.execute(
-            "SELECT number, place, controller FROM fragment WHERE path = ? AND person = ?",
-            (key, row.get("person", "")),
-        ).fetchall():
-            same = agrees(place, json.loads(where))
-            if same:
-                self.right += 1
-                self._base.execute("UPDATE fragment SET found = 1 WHERE number = ?", (number,))
-                self._judge_controller(row.get("controller", ""), controller)
-                return
-            unsure = unsure or same is None
-        if unsure:
+        judged = [
+            (number, agrees(place, json.loads(where)), controller)
+            for number, where, controller in self._base.execute(
+                "SELECT number, place, controller FROM fragment WHERE path = ? AND person = ?",
+                (key, row.get("person", "")),
+            )
+        ]
+        hits = [(number, controller) for number, same, controller in judged if same]
+        if hits:  # a person may be on a page twice
+            self.right += 1
+            self._base.executemany(
+                "UPDATE fragment SET found = 1 WHERE number = ?", [(number,) for number, _ in hits]
+            )
+            self._judge_controller(row.get("controller", ""), {true for _, true in hits if true})
+        elif any(same is None for _, same, _ in judged):
             self.unjudged += 1
-            return
-        self.wrong += 1
-        if self.wrong <= EXPLAINED_MOST:
-            self._whose(key, row)
+        else:
+            self.wrong += 1
+            if self.wrong <= EXPLAINED_MOST:
+                self._whose(key, row)
 
-    def _judge_controller(self, claimed: str, true: str) -> None:
+    def _judge_controller(self, claimed: str, true: set[str]) -> None:
         if true:
-            kind = "right" if claimed == true else "wrong" if claimed else "absent"
+            kind = "right" if claimed in true else "wrong" if claimed else "absent"
             self.controllers[kind] += 1
 
     def _whose(self, key: str, row: dict[str, str]) -> None:
