@@ -133,11 +133,18 @@ def write_tests(path: Path, tests: Sequence[TestKind]) -> None:
 class Deal:
     """Deals cases: all who may be dealt come up before anybody is dealt as new a second time.
 
-    A share of them come up again before that, so that one person is in several files.
+    A share of them come up again before that, so that one person is in several files. A deck with
+    another `after` it deals everybody once and then from the other.
     """
 
     def __init__(
-        self, cast: Cast, tests: Sequence[TestKind], chance: Chance, dealt: Sequence[Subject]
+        self,
+        cast: Cast,
+        tests: Sequence[TestKind],
+        chance: Chance,
+        dealt: Sequence[Subject],
+        *,
+        after: Deal | None = None,
     ) -> None:
         self.cast = cast
         self.chance = chance
@@ -148,10 +155,13 @@ class Deal:
         for one in dealt:
             self._homes.setdefault(one.household, []).append(one)
         self._next = 0
+        self._after = after
 
     def subject(self) -> Subject:
         """Somebody: new, or again."""
-        if self._next and self.chance.happens(AGAIN_SHARE):
+        if self._after and self._next >= len(self._order):
+            return self._after.subject()
+        if self._next and not self._after and self.chance.happens(AGAIN_SHARE):
             return self._order[self.chance.number(0, min(self._next, len(self._order)) - 1)]
         one = self._order[self._next % len(self._order)]
         self._next += 1
@@ -159,7 +169,8 @@ class Deal:
 
     def home(self) -> list[Subject]:
         """Somebody with everybody of the same household who is mentioned."""
-        return self._homes[self.subject().household]
+        one = self.subject()
+        return self._homes.get(one.household, [one])
 
     def case(self, *, trust: Institution | None = None, subject: Subject | None = None) -> Case:
         """A case of somebody, at a trust or at one that knows them."""

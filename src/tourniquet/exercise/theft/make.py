@@ -24,6 +24,7 @@ from tourniquet.exercise.theft.content import Content
 from tourniquet.exercise.theft.desk import Desk, Maker
 from tourniquet.exercise.theft.first import (
     archives,
+    bulk,
     databases,
     letters,
     mail,
@@ -44,8 +45,9 @@ FAMILIES: Mapping[str, Mapping[str, Maker]] = {
     "first": {
         **tables.SHAPES, **sheets.SHAPES, **messages.SHAPES, **letters.SHAPES, **pages.SHAPES,
         **mail.SHAPES, **databases.SHAPES, **nothing.SHAPES, **archives.SHAPES,
+        **bulk.SHAPES,
     },
-    "second": second.SHAPES,
+    "second": {**second.SHAPES, **bulk.SHAPES},
 }  # fmt: skip
 RARE = ("scan-image", "scan-pdf", "protected-zip", "noise", "empty", "manual")
 ROWS_LEAST, ROWS_MOST = 40, 4_000
@@ -55,6 +57,7 @@ FAINT_SHAPES = (
     "csv-short", "csv-spoiled", "csv-titled", "ids-alone", "docx-bare", "docx-minutes",
     "audit-log", "chat", "calendar", "label-printer", "mainframe-report",
 )  # fmt: skip
+PERSONAL_BYTES_SHARE = 0.3  # the rest of a working drive is machines' and manuals'
 COPY_SHARE, NEAR_COPY_SHARE = 0.06, 0.03
 MENTIONED_SHARE = 0.2
 MEGABYTES_MOST = 100_000
@@ -145,10 +148,8 @@ def _deals(cast: Cast, tests: Sequence[TestKind], chance: Chance) -> tuple[Deal,
     faint = {home for home in homes if luck.happens(FAINT_SHARE)}
     few = [one for one in cast.mentioned if one.household in faint]
     many = [one for one in cast.mentioned if one.household not in faint]
-    return (
-        Deal(cast, tests, chance.child("deal"), many or few),
-        Deal(cast, tests, chance.child("faint deal"), few or many),
-    )
+    deal = Deal(cast, tests, chance.child("deal"), many or few)
+    return deal, Deal(cast, tests, chance.child("faint deal"), few, after=deal)
 
 
 def _fill_drive(
@@ -158,14 +159,19 @@ def _fill_drive(
     shapes = FAMILIES[family]
     most = min(ROWS_MOST, max(ROWS_LEAST, int(megabytes * ROWS_PER_MEGABYTE)))
     wanted = int(megabytes * 1_000_000)
-    common = [name for name in shapes if name not in RARE]
-    number = 0
-    queue = list(shapes)
+    often = [name for name in shapes if name not in (*RARE, *bulk.SHAPES)]
+    queue, number, personal = list(shapes), 0, 0
     while queue or drive.truth.bytes < wanted:
-        shape = queue.pop(0) if queue else chance.pick(list(shapes) if number % 12 == 0 else common)
+        if queue:
+            shape = queue.pop(0)
+        elif personal > PERSONAL_BYTES_SHARE * drive.truth.bytes:
+            shape = chance.pick(list(bulk.SHAPES))
+        else:
+            shape = chance.pick(list(shapes) if number % 12 == 0 else often)
         mine = chance.child(f"file/{number}")
         rows = ROWS_LEAST if number < len(shapes) else mine.number(ROWS_LEAST // 2, most)
         deal = deals[shape in FAINT_SHAPES]
         content = shapes[shape](Desk(mine, Pen(mine.child("pen")), deal, rows))
+        personal += len(content.data) * bool(content.drafts)
         drive.put_copies(content, shape, drive.put(content, shape))
         number += 1
