@@ -19,7 +19,7 @@ COLUMNS = {
 
 def fragments(theft: Path) -> list[Row]:
     """Every line of the truth."""
-    text = (theft / "TRUTH" / "truth.jsonl").read_text(encoding="utf-8", errors="surrogateescape")
+    text = (theft / "TRUTH" / "truth.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -33,12 +33,16 @@ def perfect(theft: Path) -> dict[str, list[Row]]:
     people: dict[str, Row] = {}
     evidence, unresolved = [], []
     for one in fragments(theft):
-        place = {"path": one["path"], "locator": one["locator"], "controller": one["controller"]}
+        place: Row = {
+            "path": one["path"],
+            "locator": one["locator"],
+            "controller": one["controller"],
+        }
         if one["outsider"]:
             unresolved.append({"fragment": str(one["fragment"]), **place})
         if not one["person"] or one["class"] == "not":
             continue
-        evidence.append({"person": one["person"], **place})
+        evidence.append({"person": one["person"], "probability": "0.97", **place})
         row = people.setdefault(one["person"], {"decision": "review", "sensitive": set()})
         row["sensitive"] |= set(one["sensitive"])
         if one["class"] == "intact":
@@ -53,9 +57,16 @@ def perfect(theft: Path) -> dict[str, list[Row]]:
     ]
     files = []
     for one in summary(theft)["files"]:
-        files.append({"path": one["path"], "bytes": one["bytes"]})
+        files.append(
+            {
+                "path": one["path"],
+                "bytes": one["bytes"],
+                "sha256": one["sha256"],
+                "state": "parsed",
+            }
+        )
         files += [
-            {"path": f"{one['path']}!/{name}", "bytes": size} for name, size, _ in one["members"]
+            {"path": f"{one['path']}!/{name}", "bytes": size} for name, size, *_ in one["members"]
         ]
     return {
         "affected.csv": affected,
@@ -78,4 +89,7 @@ def write_answer(
                 kept = spoil(name, dict(row)) if spoil else row
                 if kept is not None:
                     writer.writerow(kept)
+    keys = ("files", "bytes", "people_notify", "people_review", "unresolved", "seconds")
+    more = {"megabytes_per_second": 1, "version": "0"}
+    (out / "summary.json").write_text(json.dumps({**dict.fromkeys(keys, 0), **more}))
     return out

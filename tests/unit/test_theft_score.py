@@ -53,6 +53,12 @@ class TestPerfect:
         assert full(score.outsiders_unresolved)
         assert full(score.sensitive_right)
         assert full(score.controllers_right)
+        assert full(score.hashes_right)
+        assert score.states["parsed"] == score.files_accounted.whole
+        assert score.summary_lacks == ()
+        (tenth,) = score.calibration
+        assert (tenth.rows, tenth.right_share) == (score.evidence_right.whole, 1.0)
+        assert tenth.mean_probability == pytest.approx(0.97)
         assert score.sensitive_false == score.evidence_unjudged == score.evidence_of_another == 0
         assert all(full(share) for share in score.found_by_shape.values())
         assert score.to_json()["notify_precision"] == {
@@ -115,6 +121,7 @@ class TestSpoilt:
         score = scored(theft, tmp_path, spoil)
         assert score.evidence_right.part < score.evidence_right.whole
         assert score.evidence_of_another > 0
+        assert 0 < score.calibration[0].right_share < 1
 
     def test_sensitive_and_controllers(self, theft: Path, tmp_path: Path) -> None:
         def spoil(name: str, row: Row) -> Row:
@@ -140,15 +147,18 @@ class TestSpoilt:
                 return None
             if name == "files.csv" and row["path"] == second["path"]:
                 row["bytes"] = 1 + int(row["bytes"])
+                row["sha256"] = "0" * 64
             return row
 
         score = scored(theft, tmp_path, spoil)
         assert score.files_accounted.whole - score.files_accounted.part == 2
+        assert score.hashes_right.whole - score.hashes_right.part == 2
 
     def test_no_answer_at_all(self, theft: Path, tmp_path: Path) -> None:
         score = score_review(theft / "TRUTH", tmp_path)
         assert score.recall_identifiable.part == score.files_accounted.part == 0
         assert score.notify_precision.value is None
+        assert "version" in score.summary_lacks
 
     def test_no_truth(self, tmp_path: Path) -> None:
         with pytest.raises(UserError):

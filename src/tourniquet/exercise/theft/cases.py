@@ -21,7 +21,6 @@ from tourniquet.pathology.catalogue import Catalogue
 
 FIRST_DAY, LAST_DAY = date(2019, 1, 7), date(2024, 5, 31)
 SENSITIVE_SHARE = 0.12
-NEGATION_SHARE = 0.03
 HOSPITAL_REQUEST_SHARE = 0.45
 AGAIN_SHARE = 0.35
 _SENSITIVE = (
@@ -37,6 +36,11 @@ _SENSITIVE = (
     ("BMASP", "Bone marrow aspirate", "cancer", ("See report", "Acute leukaemia")),
     ("HISTM", "Histology, suspected malignancy", "cancer", ("Adenocarcinoma", "Benign")),
 )
+_OF_ONE_SEX = {
+    "SEMEN": "male", "PSA": "male", "CA125": "female", "AMH": "female", "HPVCYT": "female",
+    "PROG": "female", "INFSCR": "female",
+}  # fmt: skip
+_OF_NEWBORNS = "NBILI"
 _CATALOGUE_CATEGORIES = {"CA125": "cancer", "FSHLH": "fertility", "PROG": "fertility"}
 PHRASES = {
     "hiv": (
@@ -148,8 +152,17 @@ class Deal:
     ) -> None:
         self.cast = cast
         self.chance = chance
-        self._plain = [test for test in tests if not test.category]
-        self._sensitive = [test for test in tests if test.category]
+        self._tests = {
+            (sex, sensitive): [
+                test
+                for test in tests
+                if bool(test.category) == sensitive
+                and _OF_ONE_SEX.get(test.code, sex) == sex
+                and test.code != _OF_NEWBORNS
+            ]
+            for sex in ("female", "male")
+            for sensitive in (False, True)
+        }
         self._order = chance.shuffled(dealt)
         self._homes: dict[int, list[Subject]] = {}
         for one in dealt:
@@ -179,8 +192,7 @@ class Deal:
         where = trust or trust_of(who, places, chance)
         hospital = chance.happens(HOSPITAL_REQUEST_SHARE)
         requester = where if hospital else places.by_code[who.practice]
-        kinds = self._sensitive if chance.happens(SENSITIVE_SHARE) else self._plain
-        test = chance.pick(kinds)
+        test = chance.pick(self._tests[who.sex, chance.happens(SENSITIVE_SHARE)])
         return Case(
             subject=who,
             requester=requester,

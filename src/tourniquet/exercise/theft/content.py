@@ -8,6 +8,7 @@ Invariants:
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import zipfile
@@ -89,6 +90,7 @@ class Member:
 
     path: str
     size: int
+    sha256: str
     readable: bool = True
 
 
@@ -108,7 +110,7 @@ def nest(name: str, data: bytes, inside: Sequence[Content], *, folder: str = "")
     drafts: list[Draft] = []
     members: list[Member] = []
     for one in inside:
-        members.append(Member(one.name, len(one.data)))
+        members.append(Member(one.name, len(one.data), hashlib.sha256(one.data).hexdigest()))
         members += [replace(m, path=f"{one.name}!/{m.path}") for m in one.members]
         drafts += [
             replace(d, member=f"{one.name}!/{d.member}" if d.member else one.name)

@@ -49,7 +49,7 @@ FAMILIES: Mapping[str, Mapping[str, Maker]] = {
     },
     "second": {**second.SHAPES, **bulk.SHAPES},
 }  # fmt: skip
-RARE = ("scan-image", "scan-pdf", "protected-zip", "noise", "empty", "manual")
+RARE = ("scan-image", "scan-pdf", "protected-zip", "protected-office", "noise", "empty", "manual")
 ROWS_LEAST, ROWS_MOST = 40, 4_000
 ROWS_PER_MEGABYTE = 20
 FAINT_SHARE = 0.15  # of homes: they occur only where little is said of anybody
@@ -132,7 +132,7 @@ def make_theft(
     if not cast.mentioned:
         raise UserError("Nobody would be mentioned; ask for more people.", where="--people")
     fragments = out / TRUTH / "truth.jsonl"
-    with fragments.open("w", encoding="utf-8", errors="surrogateescape") as file:
+    with fragments.open("w", encoding="utf-8") as file:
         truth = TruthFile(out / TRUTH, cast, file)
         chance = Chance(seed, f"theft/{family}")
         deals = _deals(cast, tests, chance)

@@ -21,6 +21,7 @@ MISSPELT_NAME_SHARE = 0.005
 OLD_NUMBER_SHARE = 0.4
 OLD_SURNAME_SHARE = 0.4
 NICKNAME_SHARE = 0.01
+BABY_WITH_SEX_SHARE = 0.4
 EXCEL_EPOCH = date(1899, 12, 30).toordinal()
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONG_MONTHS = (
@@ -107,6 +108,8 @@ class Pen:
         first, _, more = subject.given_names.partition(" ")
         if form == "initial":
             return first[0], first[0].upper(), ("initial",)
+        if subject.kin == "newborn" and self.chance.happens(BABY_WITH_SEX_SHARE):
+            return f"{first} {'Girl' if subject.sex == 'female' else 'Boy'}", first.upper(), ()
         if first in NICKNAMES and self._slips(NICKNAME_SHARE):
             return NICKNAMES[first], NICKNAMES[first].upper(), ("nickname",)
         text = subject.given_names if form == "all" and more else first

@@ -55,6 +55,15 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Rows of evidence whose probability lies in one tenth, and how often they were right."""
+
+    rows: int
+    mean_probability: float
+    right_share: float
+
+
+@dataclass(frozen=True)
 class Score:
     """The figures of one answer.
 
@@ -84,6 +93,10 @@ class Score:
     controllers_absent: int
     found_by_shape: dict[str, Share]
     missed_people: tuple[str, ...]
+    hashes_right: Share
+    states: dict[str, int]
+    calibration: tuple[Bin, ...]
+    summary_lacks: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """The figures for a file; each share with its value."""
@@ -91,13 +104,20 @@ class Score:
         for name, value in vars(self).items():
             if isinstance(value, Share):
                 out[name] = _share_json(value)
-            elif isinstance(value, dict):
+            elif name == "found_by_shape":
                 out[name] = {key: _share_json(part) for key, part in sorted(value.items())}
+            elif name == "calibration":
+                out[name] = [asdict(one) for one in value]
             else:
                 out[name] = list(value) if isinstance(value, tuple) else value
         return out
 
 
+BINS = 10
+SUMMARY_KEYS = (
+    "files", "bytes", "people_notify", "people_review", "unresolved", "seconds",
+    "megabytes_per_second", "version",
+)  # fmt: skip
 NAMED_MOST = 50  # how many wrong or missed people a score names
 EXPLAINED_MOST = 2_000  # rows of evidence of which it is asked whose fragment they point to
 
@@ -143,7 +163,7 @@ def _load_truth(base: sqlite3.Connection, path: Path) -> None:
     """Fragments, and what is sensitive of whom."""
     rows: list[tuple[object, ...]] = []
     known: list[tuple[str, str, int]] = []
-    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+    with path.open(encoding="utf-8") as file:
         for line in file:
             one = json.loads(line)
             kind = CLASSES.index(one["class"])
@@ -196,6 +216,7 @@ class _Evidence:
     def __init__(self, base: sqlite3.Connection, paths: set[str]) -> None:
         self._base, self._paths = base, paths
         self.right = self.wrong = self.another = self.decoys = self.unjudged = 0
+        self._bins = [[0, 0.0, 0] for _ in range(BINS)]
         self.controllers = {"right": 0, "wrong": 0, "absent": 0}
 
     def _key(self, path: str) -> str:
@@ -221,6 +242,7 @@ class _Evidence:
         hits = [(number, controller) for number, same, controller in judged if same]
         if hits:  # a person may be on a page twice
             self.right += 1
+            self._note_probability(row, right=True)
             self._base.executemany(
                 "UPDATE fragment SET found = 1 WHERE number = ?", [(number,) for number, _ in hits]
             )
@@ -229,8 +251,28 @@ class _Evidence:
             self.unjudged += 1
         else:
             self.wrong += 1
+            self._note_probability(row, right=False)
             if self.wrong <= EXPLAINED_MOST:
                 self._whose(key, row)
+
+    def _note_probability(self, row: dict[str, str], *, right: bool) -> None:
+        try:
+            probability = float(row.get("probability", ""))
+        except ValueError:
+            return
+        if 0 <= probability <= 1:
+            one = self._bins[min(BINS - 1, int(probability * BINS))]
+            one[0] += 1
+            one[1] += probability
+            one[2] += right
+
+    def calibration(self) -> tuple[Bin, ...]:
+        """The tenths in which there are rows."""
+        return tuple(
+            Bin(int(rows), round(total / rows, 4), round(right / rows, 4))
+            for rows, total, right in self._bins
+            if rows
+        )
 
     def _judge_controller(self, claimed: str, true: set[str]) -> None:
         if true:
@@ -287,7 +329,7 @@ def _score(
         f"SELECT person FROM ({_BEST}) WHERE best <= ? AND person NOT IN "  # noqa: S608 # same
         f"(SELECT person FROM affected WHERE {any_of}) ORDER BY person"
     )
-    files, members, size = _accounted(summary, answer)
+    accounted = _accounted(summary, answer)
     return Score(
         recall_intact_notified=Share(
             _count(base, _REACHED.format(best=_BEST, more=notify), intact),
@@ -306,9 +348,9 @@ def _score(
         review_share=Share(
             _count(base, f"{affected} WHERE decision = 'review'"), _count(base, affected)
         ),
-        files_accounted=files,
-        members_accounted=members,
-        bytes_accounted=size,
+        files_accounted=accounted.files,
+        members_accounted=accounted.members,
+        bytes_accounted=accounted.bytes,
         evidence_right=Share(evidence.right, evidence.right + evidence.wrong),
         evidence_of_another=evidence.another,
         evidence_on_decoys=evidence.decoys,
@@ -326,6 +368,10 @@ def _score(
         controllers_absent=evidence.controllers["absent"],
         found_by_shape=_by_shape(base, some),
         missed_people=_names(base, missed, some),
+        hashes_right=accounted.hashes,
+        states=accounted.states,
+        calibration=evidence.calibration(),
+        summary_lacks=_lacking(answer / "summary.json"),
     )
 
 
@@ -360,18 +406,50 @@ def _sensitive(base: sqlite3.Connection, worst: int) -> Share:
     return Share(part, whole)
 
 
-def _accounted(summary: dict[str, object], answer: Path) -> tuple[Share, Share, Share]:
-    """Files, members and bytes of the theft that files.csv has, with the right size for files."""
+@dataclass(frozen=True)
+class _Accounted:
+    """What files.csv has of the theft."""
+
+    files: Share
+    members: Share
+    bytes: Share
+    hashes: Share
+    states: dict[str, int]
+
+
+def _accounted(summary: dict[str, object], answer: Path) -> _Accounted:
+    """Files with their right size, members, bytes and hashes that files.csv has."""
     listed: dict[str, set[str]] = {}
+    states: dict[str, int] = {}
     for row in _rows(answer / "files.csv"):
-        listed.setdefault(path_key(row.get("path", "")), set()).add(row.get("bytes", ""))
-    files = members = files_right = members_right = size = size_right = 0
+        known = listed.setdefault(path_key(row.get("path", "")), set())
+        known |= {row.get("bytes", ""), row.get("sha256", "").lower()}
+        state = row.get("state", "")
+        states[state] = states.get(state, 0) + 1
+    files = members = files_right = members_right = size = size_right = hashes = 0
     stolen = summary["files"]
     for one in stolen if isinstance(stolen, Sequence) else ():
         files, size = files + 1, size + int(one["bytes"])
-        if str(one["bytes"]) in listed.get(path_key(one["path"]), ()):
+        found = listed.get(path_key(one["path"]), set())
+        hashes += one["sha256"] in found
+        if str(one["bytes"]) in found:
             files_right, size_right = files_right + 1, size_right + int(one["bytes"])
         for name in _member_names(one):
             members += 1
             members_right += path_key(f"{one['path']}!/{name}") in listed
-    return Share(files_right, files), Share(members_right, members), Share(size_right, size)
+    return _Accounted(
+        Share(files_right, files),
+        Share(members_right, members),
+        Share(size_right, size),
+        Share(hashes, files),
+        dict(sorted(states.items())),
+    )
+
+
+def _lacking(path: Path) -> tuple[str, ...]:
+    """Keys that summary.json should have and has not."""
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return SUMMARY_KEYS
+    return tuple(key for key in SUMMARY_KEYS if not isinstance(there, dict) or key not in there)

@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -157,9 +158,10 @@ class TruthFile:
             {
                 "path": path,
                 "bytes": len(content.data),
+                "sha256": hashlib.sha256(content.data).hexdigest(),
                 "shape": shape,
                 "copy_of": copy_of,
-                "members": [[m.path, m.size, m.readable] for m in content.members],
+                "members": [[m.path, m.size, m.readable, m.sha256] for m in content.members],
             }
         )
         self.bytes += len(content.data)
@@ -197,7 +199,7 @@ class TruthFile:
             "decoy": draft.decoy,
             "shape": draft.shape or shape,
         }
-        self.fragments.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.fragments.write(json.dumps(row) + "\n")
         self.count += 1
         if person:
             before = self.best.get(person, NOT)
@@ -218,8 +220,8 @@ class TruthFile:
             "shapes": list(shapes),
             "files": self.files,
         }
-        text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
-        (self.folder / "truth.json").write_text(text, encoding="utf-8", errors="surrogateescape")
+        text = json.dumps(summary, indent=1) + "\n"
+        (self.folder / "truth.json").write_text(text, encoding="utf-8")
         return Truth(
             self.folder, len(self.files), self.members, self.bytes, self.count, counts, shapes
         )

@@ -17,6 +17,7 @@ from tourniquet.exercise.theft.first.pages import pdf_pages
 from tourniquet.kernel.identifiers import check_digit
 
 LOT_STARTS = ("5", "8", "999")
+OLE_SIGNATURE = bytes.fromhex("d0cf11e0a1b11ae1")
 ENCRYPTED_FLAG, ZIP_FLAG_OFFSETS = 0x01, ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8))
 
 
@@ -143,6 +144,12 @@ def protected_zip(desk: Desk) -> Content:
     return replace(made, members=tuple(replace(m, readable=False) for m in made.members))
 
 
+def protected_office(desk: Desk) -> Content:
+    """An office file with a password: a compound file of noise."""
+    data = OLE_SIGNATURE + desk.chance.noise(6_000 + desk.rows)
+    return Content("salaries (password).xlsx", data)
+
+
 def empty_file(desk: Desk) -> Content:
     """Nothing at all."""
     return Content(f"~lock{desk.chance.number(1, 99)}.tmp", b"")
@@ -158,5 +165,6 @@ SHAPES: dict[str, Maker] = {
     "test-patients": test_patients,
     "noise": noise,
     "protected-zip": protected_zip,
+    "protected-office": protected_office,
     "empty": empty_file,
 }

@@ -110,11 +110,11 @@ def table(
     titles: Sequence[str] = (),
     header: bool = True,
     trust: Institution | None = None,
-    hint: bool = True,
+    bom: bytes = b"",
 ) -> Content:
     """A table of the desk's rows at one trust."""
     where = trust or desk.trust()
-    folder, controller = desk.hinted(where) if hint else ("", "")
+    folder, controller = desk.hinted(where)
     paper = Paper(encoding, newline)
     for title in titles:
         paper.line(title)
@@ -123,7 +123,6 @@ def table(
     for _ in range(desk.rows):
         row = desk.filled(columns, desk.deal.case(trust=where), controller=controller)
         paper.line(_joined(row.cells, delimiter), row.draft, rows=True)
-    bom = codecs.BOM_UTF16_LE if encoding == "utf-16-le" else b""
     return paper.content(name, folder=folder, bom=bom)
 
 
@@ -134,7 +133,8 @@ def csv_lims(desk: Desk) -> Content:
 
 def csv_billing(desk: Desk) -> Content:
     """Who is billed for what, by client and SAP code."""
-    return table(desk, BILLING, name=f"billing {desk.chance.pick(('Q1', 'Q2', 'Q3'))}.csv")
+    name = f"billing {desk.chance.pick(('Q1', 'Q2', 'Q3'))}.csv"
+    return table(desk, BILLING, name=name, bom=codecs.BOM_UTF8)
 
 
 def csv_contacts(desk: Desk) -> Content:
@@ -184,7 +184,20 @@ def tsv(desk: Desk) -> Content:
 
 def utf16_text(desk: Desk) -> Content:
     """What a spreadsheet calls Unicode text: UTF-16 with tabs."""
-    return table(desk, LIMS, name="worklist unicode.txt", delimiter="\t", encoding="utf-16-le")
+    return table(
+        desk,
+        LIMS,
+        name="worklist unicode.txt",
+        delimiter="\t",
+        encoding="utf-16-le",
+        bom=codecs.BOM_UTF16_LE,
+    )
+
+
+def latin_name(desk: Desk) -> Content:
+    """A file whose name is in Latin-1, which the disk does not mind."""
+    name = f"r\udce9sultats {desk.chance.number(1, 99)}.csv"
+    return table(desk, LIMS, name=name, encoding="latin-1")
 
 
 def one_column(desk: Desk) -> Content:
@@ -204,5 +217,6 @@ SHAPES: dict[str, Maker] = {
     "csv-american": csv_american,
     "tsv": tsv,
     "utf16-text": utf16_text,
+    "latin-name": latin_name,
     "ids-alone": one_column,
 }

@@ -6,10 +6,11 @@ import io
 from dataclasses import replace
 
 from docx import Document
+from reportlab.pdfgen import canvas
 
 from tourniquet.exercise.theft.content import Content, Draft, Where, steady_office
 from tourniquet.exercise.theft.desk import Desk, Maker
-from tourniquet.exercise.theft.first.pages import pdf_pages, scan
+from tourniquet.exercise.theft.first.pages import A4_POINTS, pdf_pages, scan
 from tourniquet.exercise.theft.prose import Letter
 from tourniquet.exercise.theft.second.words import (
     about,
@@ -21,6 +22,7 @@ from tourniquet.exercise.theft.second.words import (
 )
 
 ROWS_ON_PAGE = 40
+COLUMNS_LEFT_POINTS = (45, 130, 330, 420)
 
 
 def word_table(desk: Desk) -> Content:
@@ -51,22 +53,35 @@ def word_table(desk: Desk) -> Content:
     return Content("handover.docx", steady_office(out.getvalue()), tuple(drafts))
 
 
+def _pdf_columns(pages: list[list[tuple[str, ...]]]) -> bytes:
+    """A PDF of rows whose cells begin at the same places, column after column."""
+    out = io.BytesIO()
+    sheet = canvas.Canvas(out, pagesize=A4_POINTS, invariant=1)
+    for rows in pages:
+        sheet.setFont("Helvetica", 9)
+        for place, left in enumerate(COLUMNS_LEFT_POINTS):
+            for number, cells in enumerate(rows):
+                if place < len(cells):
+                    sheet.drawString(left, A4_POINTS[1] - 60 - 15 * number, cells[place])
+        sheet.showPage()
+    sheet.save()
+    return out.getvalue()
+
+
 def pdf_table(desk: Desk) -> Content:
     """A list printed as PDF: several people on a page."""
     trust = desk.trust()
-    pages: list[list[str]] = []
+    pages: list[list[tuple[str, ...]]] = []
     drafts: list[Draft] = []
     for number in range(min(160, desk.rows)):
         if number % ROWS_ON_PAGE == 0:
             pages.append(
-                [f"{trust.ods_code} {trust.name}: overdue", "NHS / name / born / test", ""]
+                [(f"{trust.ods_code} {trust.name}: overdue",), ("NHS", "name", "born", "test")]
             )
         case, pen = desk.deal.case(trust=trust), desk.pen
         nhs, name = pen.nhs(case.subject, "spaced"), pen.full(case.subject, "comma")
         birth = pen.birth(case.subject, "mon")
-        pages[-1].append(
-            f"{shown(nhs, '--- --- ----')}   {name.text}   {birth.text}   {case.test.name}"
-        )
+        pages[-1].append((shown(nhs, "-"), name.text, birth.text, case.test.name))
         drafts.append(
             about(
                 case, nhs, name, birth, request_name(case), sensitive=case.sensitive,
@@ -74,7 +89,7 @@ def pdf_table(desk: Desk) -> Content:
                 where=Where(page=len(pages)),
             )
         )  # fmt: skip
-    return Content("overdue.pdf", pdf_pages(pages), tuple(drafts))
+    return Content("overdue.pdf", _pdf_columns(pages), tuple(drafts))
 
 
 def _form(desk: Desk) -> Letter:
