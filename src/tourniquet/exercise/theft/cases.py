@@ -185,6 +185,10 @@ class Deal:
         one = self.subject()
         return self._homes.get(one.household, [one])
 
+    def patients_of(self, practice: str) -> list[Subject]:
+        """Everybody of a practice who may be dealt."""
+        return [one for one in self._order if one.practice == practice]
+
     def case(self, *, trust: Institution | None = None, subject: Subject | None = None) -> Case:
         """A case of somebody, at a trust or at one that knows them."""
         chance, places = self.chance, self.cast.institutions

@@ -53,7 +53,9 @@ def _plain(kind: str, text: str) -> Cell:
     return text, Written(kind, "", text, text)
 
 
-def _comment(pen: Pen) -> Cell:
+def _comment(pen: Pen, form: str) -> Cell:
+    if form == "lines" and pen.chance.happens(0.5):
+        return _plain("narrative", f"received late\nref {pen.chance.digits(10)}, add on")
     if pen.chance.happens(0.6):
         return "", None
     return _plain("narrative", pen.chance.pick(("haemolysed, repeat", "phoned to ward", "add on")))
@@ -82,7 +84,7 @@ COLUMN_MAKERS: dict[str, Callable[[_Ask], Cell]] = {
     "specimen": lambda ask: (ask.case.specimen, None),
     "clinician": lambda ask: (ask.case.clinician, None),
     "ward": lambda ask: (ask.case.ward, None),
-    "comment": lambda ask: _comment(ask.pen),
+    "comment": lambda ask: _comment(ask.pen, ask.form),
 }
 TELLING = {"requester", "client", "sap"}
 SHOWING = {"code", "test"}

@@ -153,9 +153,10 @@ class Paper:
     data: bytearray = field(default_factory=bytearray)
     drafts: list[Draft] = field(default_factory=list)
     lines: int = 0
+    records: int = 0
 
     def line(self, text: str, *about: Draft, rows: bool = False) -> None:
-        """Add one line, which is about these; `rows` says that lines are rows of a table."""
+        """Add one record, which is about these; `rows` says that records are rows of a table."""
         self.block((text,), *about, rows=rows)
 
     def block(
@@ -165,12 +166,13 @@ class Paper:
         start, first = len(self.data), self.lines + 1
         for text in texts:
             self.data += (text + self.newline).encode(self.encoding, "replace")
-        self.lines += len(texts)
+        self.lines += sum(1 + text.count("\n") for text in texts)
+        self.records += 1
         end = len(self.data) - len(self.newline.encode(self.encoding))
         for draft in about:
             where = replace(
                 draft.where, line=first, last_line=self.lines, start=start, end=end,
-                row=first if rows else 0, message=message or draft.where.message,
+                row=self.records if rows else 0, message=message or draft.where.message,
             )  # fmt: skip
             self.drafts.append(replace(draft, where=where))
 

@@ -52,7 +52,7 @@ FAMILIES: Mapping[str, Mapping[str, Maker]] = {
 RARE = ("scan-image", "scan-pdf", "protected-zip", "protected-office", "noise", "empty", "manual")
 ROWS_LEAST, ROWS_MOST = 40, 4_000
 ROWS_PER_MEGABYTE = 20
-FAINT_SHARE = 0.15  # of homes: they occur only where little is said of anybody
+FAINT_SHARE = 0.06  # of homes: they occur only where little is said of anybody
 FAINT_SHAPES = (
     "csv-short", "csv-spoiled", "csv-titled", "ids-alone", "docx-bare", "docx-minutes",
     "audit-log", "chat", "calendar", "label-printer", "mainframe-report",

@@ -5,6 +5,12 @@ Invariants:
 - The class of a fragment is a function of what is written and of what the index says of the
   person; nothing that the engine does enters it.
 - Fragments stream to truth.jsonl as they are made; truth.json holds files, members and counts.
+
+A line of truth.jsonl: `fragment` (number), `person` (the index's key) or `outsider`, `path` (with
+`!/`), `locator` and `where` (every coordinate that is known: sheet, row, line, last_line, page,
+message, start and end in bytes of the innermost content, whole), `fields` (kind, part, text,
+distortions), `sensitive`, `controller` and `conflict` (the path says another), `class`, `decoy`
+(why it may mislead), `shape`.
 """
 
 from __future__ import annotations
@@ -31,9 +37,9 @@ CLASSES = (INTACT, IDENTIFIABLE, NOT)
 # How many bits of surprise an agreement carries, by the synthetic region's own frequencies: about
 # 240 surnames and 120 given names of each sex, a birth date of some 25,000, households of two.
 BITS = {
-    "nhs": 30.0, "near_nhs": 20.0, "local": 20.0, "bare_local": 17.0, "family": 7.0, "given": 6.0,
-    "initial": 3.5, "birth": 13.5, "near_birth": 9.0, "postcode": 13.0, "line": 13.0,
-    "phone": 8.0, "email": 20.0,
+    "nhs": 30.0, "near_nhs": 20.0, "local": 20.0, "bare_local": 17.0, "family": 7.0,
+    "near_family": 5.0, "given": 6.0, "initial": 3.5, "birth": 13.5, "near_birth": 9.0,
+    "postcode": 13.0, "line": 13.0, "phone": 8.0, "email": 20.0,
 }  # fmt: skip
 CAREFUL_PEOPLE_LEAST = 100_000  # a careful person thinks of a city, not of a small index
 CAREFUL_MARGIN_BITS = 5.0
@@ -95,11 +101,18 @@ def _name_agreement(one: Written, row: IndexRow) -> list[str]:
     if one.part == "initial":
         return ["initial"] if one.value == first[:1] else []
     out = ["family"] if family in families else []
+    if not out and any(_one_letter_less(name, family) for name in families):
+        out = ["near_family"]
     if one.part == "full" and given == first:
         out.append("given")
     if one.part == "family_initial" and given == first[:1]:
         out.append("initial")
     return out
+
+
+def _one_letter_less(name: str, text: str) -> bool:
+    """Whether a text is a name that lost a letter."""
+    return any(name[:n] + name[n + 1 :] == text for n in range(len(name)))
 
 
 def identify(draft: Draft, cast: Cast) -> str:
@@ -125,7 +138,10 @@ def _nearly_unique(agree: dict[str, bool], subject: Subject, people: int) -> boo
         names.discard("line")  # an address counts once
     if "given" in names:
         names.discard("initial")
-    if not names & {"family", "given", "initial", "birth", "near_birth"} or len(names) < 2:
+    if (
+        not names & {"family", "near_family", "given", "initial", "birth", "near_birth"}
+        or len(names) < 2
+    ):
         return False
     own = {"nhs", "near_nhs", "bare_local", "email", "given", "birth"}
     if subject.kin == "twin":

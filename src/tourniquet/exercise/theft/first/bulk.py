@@ -17,6 +17,7 @@ from tourniquet.exercise.theft.desk import Desk, Maker
 
 LEAST_KILOBYTES, MOST_KILOBYTES = 40, 1_500
 SMALL_KILOBYTES = 30
+NUMBERED_LOG_SHARE = 0.4
 
 
 def _kilobytes(desk: Desk) -> int:
@@ -36,12 +37,20 @@ def trace(desk: Desk) -> Content:
     return Content(f"trace_{desk.chance.digits(6)}.csv", data.encode())
 
 
+def _job(raw: bytes, at: int, *, tens: bool) -> str:
+    """A checksum, or a job's number: ten digits of the test range, of which a few pass as valid."""
+    if tens:
+        return f"job={9_990_000_000 + int.from_bytes(raw[at + 2 : at + 6], 'big') % 10_000_000}"
+    return f"crc={raw[at : at + 16].hex()}"
+
+
 def machine_log(desk: Desk) -> Content:
     """A machine talks to itself, with checksums."""
     words = ("probe", "rinse", "aspirate", "rack", "barcode", "lamp", "cuvette", "reagent")
     raw = desk.chance.noise(_kilobytes(desk) * 320)
+    jobs = desk.chance.happens(NUMBERED_LOG_SHARE)
     lines = (
-        f"{at:08d} {words[raw[at] % 8]:<9} {words[raw[at + 1] % 8]} crc={raw[at : at + 16].hex()}"
+        f"{at:08d} {words[raw[at] % 8]:<9} {words[raw[at + 1] % 8]} {_job(raw, at, tens=jobs)}"
         for at in range(0, len(raw) - 16, 16)
     )
     return Content(f"analyser{desk.chance.number(1, 9)}.log", "\n".join(lines).encode())

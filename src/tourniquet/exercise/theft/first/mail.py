@@ -83,6 +83,20 @@ def eml(desk: Desk) -> Content:
     return replace(box, drafts=(replace(draft, where=Where(message=1, whole=True)), *box.drafts))
 
 
+def eml_in_eml(desk: Desk) -> Content:
+    """A mail that carries another mail, which is about somebody else."""
+    inner = eml(desk)
+    case = desk.deal.case()
+    text, draft = query(desk, case)
+    message = mail(desk, case.requester, "FW: two to chase", f"and this one:\n\n{text}")
+    message.add_attachment(
+        inner.data, maintype="application", subtype="octet-stream", filename=inner.name
+    )
+    message.set_boundary(f"----=_Part_{desk.chance.digits(10)}")
+    box = nest(f"FW two to chase {desk.chance.number(1, 99)}.eml", bytes(message), (inner,))
+    return replace(box, drafts=(replace(draft, where=Where(message=1, whole=True)), *box.drafts))
+
+
 def _quoted(body: str) -> str:
     return "\n".join(f"> {line}" for line in body.split("\n"))
 
@@ -141,4 +155,4 @@ def mbox(desk: Desk) -> Content:
     return replace(box, drafts=(*drafts, *box.drafts))
 
 
-SHAPES: dict[str, Maker] = {"eml": eml, "mbox": mbox}
+SHAPES: dict[str, Maker] = {"eml": eml, "eml-in-eml": eml_in_eml, "mbox": mbox}

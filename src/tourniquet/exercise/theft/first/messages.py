@@ -15,6 +15,8 @@ from tourniquet.exercise.theft.content import Content, Draft, Paper, Where, Writ
 from tourniquet.exercise.theft.desk import Desk, Maker
 from tourniquet.exercise.theft.pen import Pen, date_text
 
+MERGE_SHARE = 0.5  # of messages about somebody with an old number
+
 
 def _present(fields: Sequence[Written | None]) -> tuple[Written, ...]:
     return tuple(one for one in fields if one is not None)
@@ -54,6 +56,11 @@ def message_lines(pen: Pen, case: Case, number: int, kind: str) -> tuple[list[st
         f"MSH|^~\\&|LIMS|{trust}|TIE|{sender}|{asked}0830||{kind}|M{number:08d}|P|2.4",
         pid,
     ]
+    if kind == "ADT^A40":  # a merge: the number that is no longer used stands behind
+        old = pen.local(case.subject, trust)
+        lines.append(f"MRG|{case.subject.superseded}^^^NHS^NH~{_text(old)}^^^{trust}^MR")
+        draft = Draft(case.subject, written, controller=trust, context=trust)
+        return lines, draft
     if kind.startswith("ADT"):
         lines += [f"PV1|1|I|{case.ward}^^^{case.trust.ods_code}||||||||||||||||E{number}"]
         draft = Draft(
@@ -83,8 +90,11 @@ def hl7_batch(desk: Desk) -> Content:
     paper = Paper(newline="\r")
     paper.line("BHS|^~\\&|LIMS|HUB|TIE|ALL|20240529")
     for number in range(1, desk.rows + 1):
+        case = desk.deal.case()
         kind = desk.chance.pick(("ORU^R01", "ORU^R01", "ORM^O01", "ADT^A08"))
-        lines, draft = message_lines(desk.pen, desk.deal.case(), number, kind)
+        if case.subject.superseded and desk.chance.happens(MERGE_SHARE):
+            kind = "ADT^A40"
+        lines, draft = message_lines(desk.pen, case, number, kind)
         paper.block(lines, draft, message=number)
     paper.line(f"BTS|{desk.rows}")
     return paper.content(f"oru_{desk.chance.number(1000, 9999)}.hl7")

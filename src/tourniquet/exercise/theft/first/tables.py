@@ -83,6 +83,15 @@ FLOATED = (
     Column("Surname", "family"),
     Column("Result", "result"),
 )
+REMARKED = (
+    Column("Sample ID", "specimen"),
+    Column("Comments", "comment", "lines"),
+    Column("Name", "full", "titled"),
+    Column("Date of Birth", "birth", "dmy"),
+    Column("NHS", "nhs", "dashed"),
+    Column("Requestor", "requester"),
+    Column("Profile", "test"),
+)
 SHORTENED = (
     Column("NHS", "nhs", "short"),
     Column("SURNAME", "family", "upper"),
@@ -194,6 +203,24 @@ def utf16_text(desk: Desk) -> Content:
     )
 
 
+def csv_lines_in_cells(desk: Desk) -> Content:
+    """Remarks with line ends inside quotes: rows are not lines."""
+    return table(desk, REMARKED, name="remarks.csv", newline="\n")
+
+
+def practice_list(desk: Desk) -> Content:
+    """A practice's own list: only the folder says whose it is."""
+    practice = desk.places.by_code[desk.deal.subject().practice]
+    paper = Paper("utf-8", "\r\n")
+    paper.line(_joined(headers(CONTACTS), ","))
+    for one in desk.deal.patients_of(practice.ods_code)[: desk.rows]:
+        case = desk.deal.case(subject=one)
+        row = desk.filled(CONTACTS, case, controller=practice.ods_code)
+        paper.line(_joined(row.cells, ","), row.draft, rows=True)
+    folder = f"Practices/{practice.name} {practice.ods_code}"
+    return paper.content("text message recall.csv", folder=folder)
+
+
 def latin_name(desk: Desk) -> Content:
     """A file whose name is in Latin-1, which the disk does not mind."""
     name = f"r\udce9sultats {desk.chance.number(1, 99)}.csv"
@@ -217,6 +244,8 @@ SHAPES: dict[str, Maker] = {
     "csv-american": csv_american,
     "tsv": tsv,
     "utf16-text": utf16_text,
+    "csv-lines-in-cells": csv_lines_in_cells,
+    "practice-list": practice_list,
     "latin-name": latin_name,
     "ids-alone": one_column,
 }
