@@ -155,6 +155,17 @@ def stacked_list(desk: Desk) -> Content:
     return paper.content("clinic.lst")
 
 
+def board(desk: Desk) -> Content:
+    """What a ward's board shows: an initial, a surname, a birth date, a bay."""
+    paper = Paper()
+    for number in range(desk.rows):
+        case, pen = desk.deal.case(), desk.pen
+        name, birth = pen.full(case.subject, "initialled"), pen.birth(case.subject, "dmy2")
+        line = f"bay {number % 6 + 1}{'abcd'[number % 4]}  {name.text:<28}{birth.text}  {case.ward}"
+        paper.line(line, about(case, name, birth))
+    return paper.content("board.txt")
+
+
 def wide_sheet(desk: Desk) -> Content:
     """One row for each person, one column for each test."""
     trust = desk.trust()
@@ -228,6 +239,7 @@ SHAPES: dict[str, Maker] = {
     "table-copy": table_copy,
     "mainframe-report": mainframe_report,
     "stacked-list": stacked_list,
+    "board": board,
     "wide-sheet": wide_sheet,
     "packed-lists": packed_lists,
     "analyser-file": analyser_file,
