@@ -1,0 +1,1 @@
+"""The first family of shapes: a laboratory's working drive as its people left it."""
