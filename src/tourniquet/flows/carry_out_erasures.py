@@ -1,7 +1,8 @@
 """Approved erasures are carried out when they are due, and gone on with after every interruption.
 
 1. Where a witness is pinned: once it has countersigned a checkpoint that covers an approval, append
-   `erasure.witnessed` with its note. The waiting counts from there, by its clock.
+   `erasure.witnessed` with its note. The waiting counts from there by its clock, and from the
+   approval by ours.
 2. Each that is due, in one transaction: look once more whether the person is still the same ids and
    nothing new stands against it. If so it is held, and a person alarmed, once a day.
 3. In the same transaction take content and rows away (record.emptying), and append
@@ -15,7 +16,7 @@ Invariants:
   which follow from the journal, decides what is left to do.
 - Content is never gone without an entry that says so; a key is never gone before that entry is
   sealed.
-- Setting this machine's clock forward makes nothing due where a witness is pinned.
+- Setting one clock forward, this machine's or the witness's, makes nothing due where one is pinned.
 """
 
 from __future__ import annotations
