@@ -52,9 +52,10 @@ from tourniquet.record.erasure_rules import (
 )
 from tourniquet.record.erasures import erasure_days, find_open, get_erasure, list_subjects
 from tourniquet.record.journal import Act, writing
-from tourniquet.record.models import Erasure
+from tourniquet.record.models import Erasure, JournalEntry
 
 WORDS_LONGEST = 2000
+TIMES_MOST = 500  # [P] nobody has more critical results in the weeks of a waiting time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,23 +175,37 @@ def refuse_erasure(erasure_id: str, *, exemption: str, viewer: Viewer, now: date
         journal.append(body, cause=found.asked_position)
 
 
-def list_warnings(people: Iterable[str], *, now: datetime) -> list[str]:
-    """What stands against erasing these ids now, for the person's own safety."""
+def list_warnings(people: Iterable[str], *, now: datetime, since: int = 0) -> list[str]:
+    """What stands against erasing these ids now, for the person's own safety.
+
+    With `since` only what came behind that position: calls and needs that were opened, requests,
+    appointments and numbers that were written there.
+    """
     ids = list(people)
-    found = []
-    if Appointment.objects.filter(
-        patient_id__in=ids, status="booked", day__gte=service_day(now)
-    ).exists():
-        found.append("appointment")
-    if CriticalCall.objects.filter(patient_id__in=ids, state="open").exists():
-        found.append("critical_result")
+    calls = CriticalCall.objects.filter(patient_id__in=ids, state="open")
     needs = Need.objects.filter(patient_id__in=ids, status__in=("waiting", "booked"))
-    requests = ServiceRequest.objects.filter(patient_id__in=ids, status__in=("active", "on-hold"))
-    if needs.exists() or requests.exists():
-        found.append("waiting_test")
-    if any(list_perhaps_same(one) for one in ids):
-        found.append("perhaps_same")
-    return found
+    if since:  # both rows also move on when somebody phones or plans: their opening counts
+        calls = calls.filter(opened_at__in=_times(ids, "call.opened", since))
+        needs = needs.filter(opened_at__in=_times(ids, "need.opened", since))
+    requests = ServiceRequest.objects.filter(
+        patient_id__in=ids, status__in=("active", "on-hold"), position__gt=since
+    )
+    appointments = Appointment.objects.filter(
+        patient_id__in=ids, status="booked", day__gte=service_day(now), position__gt=since
+    )
+    standing = {
+        "appointment": appointments.exists(),
+        "critical_result": calls.exists(),
+        "waiting_test": needs.exists() or requests.exists(),
+        "perhaps_same": any(list_perhaps_same(one, since=since) for one in ids),
+    }
+    return [word for word, stands in standing.items() if stands]
+
+
+def _times(people: Sequence[str], kind: str, since: int) -> list[datetime]:
+    """When entries of a kind about these ids were recorded behind a position."""
+    rows = JournalEntry.objects.filter(subject__in=people, position__gt=since, kind=kind)
+    return list(rows.values_list("recorded_at", flat=True).distinct()[:TIMES_MOST])
 
 
 def is_still_whole(people: Sequence[str]) -> bool:

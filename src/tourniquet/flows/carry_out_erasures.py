@@ -191,8 +191,14 @@ def _against(erasure: Erasure, people: Sequence[str], now: datetime) -> list[str
     """Why it must not be carried out as it was approved."""
     if not is_still_whole(people):
         return [MERGED]
+    assert erasure.approved_position is not None  # approved
     known = erasure.warnings.split(",")
-    return [WARNINGS[one] for one in list_warnings(people, now=now) if one not in known]
+    since = list_warnings(people, now=now, since=erasure.approved_position)
+    return [
+        f"{WARNINGS[one]} (since the approval)" if one in since else WARNINGS[one]
+        for one in list_warnings(people, now=now)
+        if one not in known or one in since
+    ]
 
 
 def _hold(journal: Writer, erasure: Erasure, reasons: Sequence[str], now: datetime) -> None:

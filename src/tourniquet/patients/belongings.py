@@ -52,8 +52,10 @@ def list_merged_with(subject: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def list_perhaps_same(subject: str) -> tuple[str, ...]:
+def list_perhaps_same(subject: str, *, since: int = 0) -> tuple[str, ...]:
     """Other patients, not yet settled, with a number of this person: a person must settle them.
+
+    With `since` only those whose number was written behind that position.
 
     They are not emptied with the subject. Erase only when nobody is left here, or when it was
     decided that they are somebody else.
@@ -61,7 +63,7 @@ def list_perhaps_same(subject: str) -> tuple[str, ...]:
     people = list_merged_with(subject)
     numbers = Identifier.objects.filter(patient_id__in=people, system=NHS).exclude(state=DOUBTFUL)
     sharing = Identifier.objects.filter(
-        system=NHS, value__in=list(numbers.values_list("value", flat=True))
+        system=NHS, value__in=list(numbers.values_list("value", flat=True)), position__gt=since
     ).exclude(patient_id__in=people)
     found = Patient.objects.filter(
         pk__in=list(sharing.values_list("patient_id", flat=True)), state=PROVISIONAL
