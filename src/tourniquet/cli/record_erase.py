@@ -251,32 +251,50 @@ def carry_out_command(*, home: Path | None, as_json: bool) -> None:
     open_home()
     now = clock().now()
     found = carry_out_erasures(now=now)
-    finished = found.finished
+    finished, unfinished = found.finished, found.unfinished
     until = time.monotonic() + SEALER_SECONDS
     while list_erasures(states=(State.CARRIED_OUT,), limit=1) and time.monotonic() < until:
         if not _seal(now):
             time.sleep(LOOK_SECONDS)
-        finished += finish_erasures(now=now)
-    waiting = [one.pk for one in list_erasures(states=(State.CARRIED_OUT,))]
+        done = finish_erasures(now=now)
+        finished += done.finished
+        unfinished = done.unfinished
+        if unfinished is not None:
+            time.sleep(LOOK_SECONDS)
+    told = {
+        "carried_out": found.carried_out,
+        "held": found.held,
+        "nobody_left": found.nobody,
+        "finished": finished,
+        "waiting_for_sealer": [one.pk for one in list_erasures(states=(State.CARRIED_OUT,))],
+        "failed": [{"erasure": one.erasure, "why": str(one.error)} for one in found.failed],
+    }
     if as_json:
-        output.emit_json(
-            {
-                "carried_out": found.carried_out,
-                "held": found.held,
-                "finished": finished,
-                "waiting_for_sealer": waiting,
-            }
-        )
-        return
-    for one in found.carried_out:
-        output.say(f"{one}: content and rows are gone.")
-    for one in found.held:
-        output.say(f"{one}: HELD; see the alarm.")
-    for one in finished:
-        output.say(f"{one}: keys destroyed, free space overwritten: finished.")
-    for one in waiting:
-        output.say(f"{one}: waits for the sealer to destroy its keys; it goes on by itself.")
-    if not (found.carried_out or found.held or finished or waiting):
+        output.emit_json(told)
+    else:
+        _tell_done(told)
+    error = found.failed[0].error if found.failed else unfinished
+    if error is not None:
+        raise error
+
+
+_DONE_WORDS = {
+    "carried_out": "content and rows are gone.",
+    "held": "HELD; see the alarm.",
+    "nobody_left": "HELD: nobody is left whom it is about. Withdraw it.",
+    "finished": "keys destroyed, free space overwritten: finished.",
+    "waiting_for_sealer": "its keys or the database's files are still to go; it goes on by itself.",
+}
+
+
+def _tell_done(told: dict[str, Any]) -> None:
+    for name, words in _DONE_WORDS.items():
+        for one in told[name]:
+            output.say(f"{one}: {words}")
+    for one in told["failed"]:
+        if one["erasure"]:
+            output.say(f"{one['erasure']}: NOT carried out: {one['why']}")
+    if not any(told.values()):
         output.say("Nothing is due.")
 
 

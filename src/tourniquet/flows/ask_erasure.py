@@ -142,6 +142,11 @@ def approve_erasure(
                 remedy="Refuse it, or withdraw it and ask anew.",
             )
         people = list_subjects(found.pk)
+        if not people:
+            raise UserError(
+                "Nobody is left whom this is about, as after a restore to an earlier day.",
+                remedy="Withdraw it.",
+            )
         if not is_still_whole(people):
             raise UserError(
                 "The person's record was merged with another one since this was asked for.",
