@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -273,3 +274,39 @@ def test_an_outbox_that_does_not_give_leaves_it_unfinished(database: Database) -
     lot.rmdir()
     lot.write_bytes(content)
     assert carry_out_erasures(now=due).finished == done.carried_out
+
+
+# Who still sees it -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begin", ["REPEATABLE READ", "READ COMMITTED"])
+def test_it_is_not_finished_while_an_older_transaction_sees_the_rows(
+    postgresql_database: Database, begin: str
+) -> None:
+    """VACUUM succeeds meanwhile, plain or FULL, and leaves them where they are."""
+    patient, other, *_ = seed_region()
+    earlier = approved(other)
+    carry_out_erasures(now=DUE)
+    seal()
+    erasure = approved(patient, moment=DUE)
+    with psycopg.connect(postgresql_database.url) as onlooker:
+        onlooker.execute(f"SET TRANSACTION ISOLATION LEVEL {begin}")
+        onlooker.execute("SELECT pg_current_xact_id()")  # seen by VACUUM also without a snapshot
+        process = onlooker.info.backend_pid
+        moment = DUE + timedelta(days=14)
+        first = carry_out_erasures(now=moment)
+        assert (first.carried_out, first.finished) == ((erasure,), (earlier,))
+        seal()
+        waits = carry_out_erasures(now=moment)
+        assert waits.finished == ()
+        assert waits.unfinished is not None
+        assert waits.unfinished.where == f"session of process {process}"
+        with pytest.raises(StorageUnavailable, match="older transaction still sees"):
+            erasures(moment)
+        assert get_erasure(erasure).state == State.CARRIED_OUT
+        told = tourniquet(postgresql_database, "record", "erase", "sweep")
+        assert told.returncode == 1
+        assert b"older transaction still sees" in told.stderr
+        rows = onlooker.execute("SELECT count(*) FROM patients_patient WHERE id = %s", [patient])
+        assert rows.fetchone() == ((1 if begin == "REPEATABLE READ" else 0),)
+    assert carry_out_erasures(now=moment).finished == (erasure,)

@@ -221,10 +221,16 @@ def sweep_command(*, home: Path | None, as_json: bool) -> None:
     as much free disk as the database is large.
     """
     output.configure_django(home=home)
+    from tourniquet.record.erasure_rules import State
+    from tourniquet.record.erasures import MOST, list_erasures
     from tourniquet.record.home import open_home
-    from tourniquet.record.sweeping import sweep_database
+    from tourniquet.record.sweeping import find_onlookers, still_seen, sweep_database
 
     open_home()
+    erased = list_erasures(states=(State.CARRIED_OUT, State.FINISHED), limit=MOST)
+    onlookers = find_onlookers(one.pk for one in erased)
+    if onlookers:
+        raise still_seen(onlookers)
     with output.progress("Rebuilding", None):
         found = sweep_database(rebuild=True)
     if as_json:

@@ -56,7 +56,7 @@ from tourniquet.record.journal import Act, Writer, writing
 from tourniquet.record.models import Erasure, JournalEntry
 from tourniquet.record.notes import Note
 from tourniquet.record.strays import Stray
-from tourniquet.record.sweeping import sweep_database
+from tourniquet.record.sweeping import find_onlookers, still_seen, sweep_database
 from tourniquet.record.witness import Witnessed, demand_ours, find_cosigned
 
 HELD_ALARM = "erasure-held"
@@ -155,11 +155,17 @@ def finish_erasures(*, now: datetime, sweep: Callable[[], None] | None = None) -
         ready = [one for one in open_ones if (one.ended_position or 0) <= destroyed]
         if not ready:
             return CarriedOut()
-        (sweep or _sweep)()
-        with writing(Act(SYSTEM_VIEWER.account, now)) as journal:
-            for one in ready:
-                journal.append(ErasureFinished(erasure=one.pk), cause=one.ended_position)
-        return CarriedOut(finished=tuple(one.pk for one in ready))
+        onlookers = find_onlookers(one.pk for one in ready)
+        gone = [one for one in ready if one.pk not in onlookers]
+        if gone:
+            (sweep or _sweep)()
+            with writing(Act(SYSTEM_VIEWER.account, now)) as journal:
+                for one in gone:
+                    journal.append(ErasureFinished(erasure=one.pk), cause=one.ended_position)
+        return CarriedOut(
+            finished=tuple(one.pk for one in gone),
+            unfinished=still_seen(onlookers) if onlookers else None,
+        )
     return CarriedOut(unfinished=failed[0].error)
 
 
