@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.console import NOW, PRACTICE, seed_region, sent_pid
+from tests.support.console import NOW, OTHER_PRACTICE, PRACTICE, seed_region, sent_pid
 from tests.support.database import Database, Databases
 from tests.support.messages import codes, oml, oru, pid
 from tests.support.replaying import replay_into_new
@@ -223,6 +223,46 @@ def test_what_stands_against_it_is_acknowledged_first(database: Database) -> Non
     assert get_erasure(erasure).state == "asked"
     approve_erasure(erasure, viewer=BEN, now=NOW, acknowledged=ALL)
     assert get_erasure(erasure).warnings.split(",") == found  # what is not there is not known
+
+
+def test_an_account_of_an_organisation_decides_about_its_own_patients_alone(
+    database: Database,
+) -> None:
+    patient, *_ = seed_region()
+    ours = Viewer("una", Role.DATA_PROTECTION, PRACTICE)
+    other = Viewer("eve", Role.DATA_PROTECTION, OTHER_PRACTICE)
+    with pytest.raises(NotFound):
+        ask_erasure(patient, asking(), viewer=other, now=NOW)
+    erasure = ask_erasure(patient, asking(), viewer=ADA, now=NOW)
+    for decide in (
+        lambda: approve_erasure(erasure, viewer=other, now=NOW, acknowledged=ALL),
+        lambda: refuse_erasure(erasure, exemption="care", viewer=other, now=NOW),
+        lambda: withdraw_erasure(erasure, why="asker", viewer=other, now=NOW),
+    ):
+        with pytest.raises(NotFound, match="none that you may see"):
+            decide()
+    assert get_erasure(erasure).state == State.ASKED
+    approve_erasure(erasure, viewer=ours, now=NOW, acknowledged=ALL)
+    withdraw_erasure(erasure, why="asker", viewer=ours, now=NOW)
+
+
+def test_a_merged_record_counts_where_the_one_that_stays_is_registered(
+    database: Database,
+) -> None:
+    """An old record at another practice gives that one no say about the person."""
+    from tourniquet.flows.identify_patient import merge_into
+
+    patient, other, *_ = seed_region()
+    Patient.objects.filter(pk=patient).update(state="provisional")
+    merge_into(patient, other, viewer=Viewer("lab", Role.LABORATORY), comment="Same.", now=NOW)
+    former = Viewer("una", Role.DATA_PROTECTION, PRACTICE)
+    now_theirs = Viewer("eve", Role.DATA_PROTECTION, OTHER_PRACTICE)
+    with pytest.raises(NotFound):
+        ask_erasure(patient, asking(), viewer=former, now=NOW)
+    erasure = ask_erasure(patient, asking(), viewer=now_theirs, now=NOW)
+    with pytest.raises(NotFound):
+        withdraw_erasure(erasure, why="asker", viewer=former, now=NOW)
+    withdraw_erasure(erasure, why="asker", viewer=now_theirs, now=NOW)
 
 
 # Carrying out -------------------------------------------------------------------------------------

@@ -13,6 +13,9 @@
    again begins the waiting anew: for what was held because something came up.
 `withdraw_erasure`, `refuse_erasure`:
 6. Until it was carried out. Append `erasure.withdrawn` or `erasure.refused`.
+
+All of them: an account of an organisation asks and decides about its own patients alone; an erasure
+of somebody else's is to it as if it were not there (patients.erasure_queries).
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ from tourniquet.diary.models import Appointment, Need
 from tourniquet.directory.models import Account
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.kernel.clock import service_day
-from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
+from tourniquet.kernel.errors import PermissionRefused, UserError
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.pathology.models import CriticalCall, ServiceRequest
 from tourniquet.patients.belongings import list_perhaps_same
-from tourniquet.patients.models import Patient
+from tourniquet.patients.erasure_queries import get_erasure_of, get_person
 from tourniquet.record.emptying import people_of
 from tourniquet.record.entries import (
     ErasureApproved,
@@ -93,7 +96,7 @@ def ask_erasure(
         raise UserError(f"Too long: at most {WORDS_LONGEST} characters.", where="words")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
         # 2. Whom.
-        people = _person(patient_id, viewer)
+        people = get_person(viewer, patient_id)
         if find_open(people) is not None:
             raise UserError(
                 "An erasure of this person is open already.",
@@ -127,13 +130,13 @@ def approve_erasure(
 ) -> Erasure:
     """Approve, as another person than who asked; the erasure as it stands then.
 
-    Raises: PermissionRefused; UserError when it may not be approved as it stands.
+    Raises: PermissionRefused; NotFound; UserError when it may not be approved as it stands.
     """
     # 5. Another person.
     viewer.demand(Task.APPROVE_ERASURE)
     days = erasure_days()
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-        found = _open_one(erasure_id)
+        found = _open_one(erasure_id, viewer)
         _demand_another(found.asked_by, viewer.account)
         if found.applies:
             raise UserError(
@@ -160,12 +163,15 @@ def approve_erasure(
 
 
 def withdraw_erasure(erasure_id: str, *, why: str, viewer: Viewer, now: datetime) -> None:
-    """Take it back. Raises: PermissionRefused; UserError when it was carried out or ended."""
+    """Take it back.
+
+    Raises: PermissionRefused; NotFound; UserError when it was carried out or ended.
+    """
     # 6. Not yet carried out.
     viewer.demand(Task.ASK_ERASURE)
     demand_word(why, WITHDRAWALS, where="why")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-        found = _open_one(erasure_id)
+        found = _open_one(erasure_id, viewer)
         journal.append(ErasureWithdrawn(erasure=found.pk, why=why), cause=found.asked_position)
 
 
@@ -175,7 +181,7 @@ def refuse_erasure(erasure_id: str, *, exemption: str, viewer: Viewer, now: date
     viewer.demand(Task.APPROVE_ERASURE)
     demand_word(exemption, EXEMPTIONS, where="exemption")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-        found = _open_one(erasure_id)
+        found = _open_one(erasure_id, viewer)
         body = ErasureRefused(erasure=found.pk, exemption=exemption)
         journal.append(body, cause=found.asked_position)
 
@@ -218,18 +224,8 @@ def is_still_whole(people: Sequence[str]) -> bool:
     return bool(people) and set(people_of(people[0])) == set(people)
 
 
-def _person(patient_id: str, viewer: Viewer) -> tuple[str, ...]:
-    """Every id of a person; of an organisation's viewer only its own patients."""
-    seen = Patient.objects.filter(pk=patient_id)
-    if viewer.organisation:
-        seen = seen.filter(registered_organisation=viewer.organisation)
-    if not seen.exists():
-        raise NotFound("There is no such patient, or none that you may see.")
-    return people_of(patient_id)
-
-
-def _open_one(erasure_id: str) -> Erasure:
-    found = get_erasure(erasure_id)
+def _open_one(erasure_id: str, viewer: Viewer) -> Erasure:
+    found = get_erasure_of(viewer, erasure_id)
     if State(found.state) not in OPEN:
         raise UserError(
             f"This erasure is {found.state.replace('_', ' ')}: nothing can be changed any more."
