@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.console import NOW, OTHER_PRACTICE, PRACTICE, seed_region, sent_pid
 from tests.support.database import Database, Databases
-from tests.support.messages import codes, oml, oru, pid
+from tests.support.messages import codes, oml, oru, pid, valid_nhs
 from tests.support.replaying import replay_into_new
 from tests.support.sealing import opened, seal, target
 from tourniquet.directory.roles import Role, Viewer
@@ -32,7 +32,8 @@ from tourniquet.kernel.errors import NotFound, OperatorError, PermissionRefused,
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 from tourniquet.pathology.desk_reading import DeskReading, make_folder
 from tourniquet.pathology.models import CriticalCall
-from tourniquet.patients.entries import RecordRead
+from tourniquet.patients.entries import IdentifierFact, PatientUpdated, RecordRead
+from tourniquet.patients.index import read_demographics
 from tourniquet.patients.models import Identifier, Patient
 from tourniquet.patients.queries import Wanted
 from tourniquet.record.destroying import (
@@ -67,6 +68,7 @@ BEN = Viewer("ben", Role.DATA_PROTECTION)
 DUE = NOW + timedelta(days=14)
 NO_EXEMPTION = tuple(EXEMPTIONS)
 ALL = tuple(WARNINGS)
+STRANGE_NUMBER = valid_nhs("999700000")
 
 
 def asking(**changes: object) -> Asking:
@@ -406,12 +408,24 @@ def another_stranger(moment: datetime) -> None:
     assert codes(oru(f"N3-{moment:%d}", person, number=f"L7-{moment:%d}"), now=moment) == ["AA"]
 
 
+def another_number(moment: datetime) -> None:
+    """The person turns out to have a number that somebody not yet identified came with."""
+    fact = IdentifierFact(system="NHS", value=STRANGE_NUMBER, kind="NH", state="superseded")
+    first = Identifier.objects.get(
+        value=next(iter(synthetic_nhs_numbers())).digits, state="current"
+    )
+    with writing(Act("tester", moment)) as journal:
+        person = read_demographics(first.patient_id)
+        journal.append(PatientUpdated(person=person, identifiers=(fact,)), subject=first.patient_id)
+
+
 @pytest.mark.parametrize(
     ("new", "come_up"),
     [
         ("critical_result", another_critical),
         ("waiting_test", another_request),
         ("perhaps_same", another_stranger),
+        ("perhaps_same", another_number),
     ],
 )
 def test_what_came_up_meanwhile_holds_it_and_alarms_once_a_day(
@@ -421,6 +435,8 @@ def test_what_came_up_meanwhile_holds_it_and_alarms_once_a_day(
     patient, *_ = seed_region()
     critical("O1", "L0-1", moment=NOW)
     another_stranger(NOW)
+    somebody = pid(STRANGE_NUMBER, family="SOMEBODY", given="ELSE", born="20010101", local="")
+    assert codes(oru("N4", somebody, number="L8"), now=NOW) == ["AA"]
     erasure = approved(patient)
     assert new in get_erasure(erasure).warnings.split(",")
     come_up(NOW + timedelta(days=3))
