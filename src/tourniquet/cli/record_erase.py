@@ -16,6 +16,7 @@ from tourniquet.kernel.errors import PermissionRefused, UserError
 if TYPE_CHECKING:
     from tourniquet.directory.roles import Viewer
     from tourniquet.record.models import Erasure
+    from tourniquet.record.replica_erasures import Extent, Watched
 
 SEALER_SECONDS = 30.0  # how long a sealer at work is waited for
 LOOK_SECONDS = 0.2
@@ -318,7 +319,9 @@ def _tell_done(told: dict[str, Any]) -> None:
     required=True,
     help="The replica's folder.",
 )
-@click.option("--allow", multiple=True, metavar="ERASURE", help="Let it be carried out here.")
+@click.option(
+    "--allow", multiple=True, metavar="ERASURE", help="Let it take the keys that are shown."
+)
 @click.option("--refuse", multiple=True, metavar="ERASURE", help="Never carry it out here.")
 @click.option("--go-on", is_flag=True, help="After a stop: erasures go by themselves again.")
 @output.json_option
@@ -344,15 +347,31 @@ def replica_command(
     if book.is_stopped:
         output.say("STOPPED: more was due on one day than may be. Nothing goes by itself.")
     for name, one in book.watched.items():
-        state = "refused here" if one.is_refused else "waits"
-        state = f"carried out {one.done_at.isoformat()}" if one.done_at else state
-        allowed = ", allowed here" if one.is_allowed else ""
-        output.say(
-            f"{name}: asked by {one.asked_by}, approved by {one.approved_by}, first seen "
-            f"{one.first_seen.isoformat()}: {state}{allowed}"
-        )
+        output.say(f"{name}: {_watched_line(one)}")
     if not book.watched:
         output.say("This replica has seen no erasure.")
+
+
+def _watched_line(one: Watched) -> str:
+    """What a replica knows of an erasure, and what a person there decided."""
+    state = "refused here" if one.is_refused else "waits"
+    if one.is_again:
+        state = "refused here, and approved again at the source since: it stays refused"
+    if one.done_at:
+        state = f"carried out {one.done_at.isoformat()}"
+    parts = [f"asked by {one.asked_by}", f"approved by {one.approved_by}"]
+    parts.append(f"first seen {one.first_seen.isoformat()}: {state}")
+    if one.extent and not one.done_at:
+        parts.append(f"takes {_extent_words(one.extent)}")
+    if one.allowed and one.allowed == one.extent:
+        parts.append("allowed here")
+    elif one.allowed:
+        parts.append(f"allowed here for something else: {_extent_words(one.allowed)}")
+    return ", ".join(parts)
+
+
+def _extent_words(extent: Extent) -> str:
+    return f"{extent.keys} keys, by position {extent.position}"
 
 
 def _seal(now: datetime) -> bool:

@@ -151,8 +151,9 @@ def finish_erasures(*, now: datetime, sweep: Callable[[], None] | None = None) -
         open_ones = list_erasures(states=(State.CARRIED_OUT,), limit=MOST)
         if not open_ones:
             return CarriedOut()
-        destroyed = read_published(Disk(LocalFiles(settings.home()))).destroyed
-        ready = [one for one in open_ones if (one.ended_position or 0) <= destroyed]
+        published = read_published(Disk(LocalFiles(settings.home())))
+        sealed = [one for one in open_ones if (one.ended_position or 0) <= published.destroyed]
+        ready = [one for one in sealed if one.ended_position not in published.not_heeded]
         if not ready:
             return CarriedOut()
         onlookers = find_onlookers(one.pk for one in ready)
