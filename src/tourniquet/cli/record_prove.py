@@ -31,7 +31,8 @@ READ_KINDS = frozenset({"record.read", "glass.broken"})
     epilog=output.example(
         "tourniquet record prove --patient 9990000018 --reads --why 'complaint 12' --out bundle",
         "tourniquet record prove --before kept-checkpoint --compare --out bundle.json",
-        "tourniquet-verify bundle.json --log-key vault.vkey --witness-key witness.vkey",
+        "tourniquet-verify bundle.json --log-key vault.vkey --witness-key witness.vkey "
+        "--before kept-checkpoint",
     ),
 )
 @click.option("--out", type=output.path_argument_type(), required=True, help="The bundle's file.")
@@ -48,7 +49,8 @@ READ_KINDS = frozenset({"record.read", "glass.broken"})
 @click.option(
     "--before",
     type=output.path_argument_type(),
-    help="File with an earlier checkpoint: the bundle proves that nothing before it was rewritten.",
+    help="File with an earlier checkpoint, best a copy of what the outsider kept and gives to "
+    "tourniquet-verify --before: the bundle proves that nothing before it was rewritten.",
 )
 @click.option("--compare", is_flag=True, help="Compare this home's database with the vault.")
 @click.option(
