@@ -1,0 +1,208 @@
+"""The files of an answer, from findings made by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from stat import S_IMODE
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tourniquet.breach.answers import Counts, Findings, write_answer, write_summary
+from tourniquet.breach.fragments import Field, FieldKind, Fragment
+from tourniquet.breach.store import write_fragments
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+
+
+def fragment(content: str, number: int, *kinds: FieldKind) -> Fragment:
+    """A fragment with a field of each kind."""
+    fields = tuple(Field(kind, f"V{kind.value}", f"v{kind.value}", "A") for kind in kinds)
+    return Fragment(content, number, f"row {number + 2}", "rows", fields)
+
+
+def write(folder: Path, name: str, rows: list[dict[str, object]], **types: pa.DataType) -> str:
+    """A Parquet file of rows."""
+    file = folder / f"{name}.parquet"
+    schema = pa.schema(list(types.items()))
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
+    return str(file)
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Findings:
+    """Two people, one of them in two copies of a file and in a letter, and somebody unknown."""
+    text, texts = pa.string(), pa.list_(pa.string())
+    folder = tmp_path / "work"
+    (folder / "fragments").mkdir(parents=True)
+    name, birth, result = FieldKind.NAME, FieldKind.BIRTH_DATE, FieldKind.RESULT
+    number, family = FieldKind.NHS_NUMBER, FieldKind.FAMILY_NAME
+    write_fragments(
+        [fragment(A, 0, number, name, birth), fragment(A, 1, family), fragment(A, 2, name, birth)],
+        folder / "fragments" / "a.parquet",
+    )
+    write_fragments([fragment(B, 0, name, result)], folder / "fragments" / "b.parquet")
+    path_types = {"path": text, "sha256": text, "bytes": pa.int64()}
+    path_types |= {"type": text, "state": text, "why": text}
+    paths = [
+        ("lists/a.csv", A, 100, "csv", "parsed", ""),
+        ("old/copy, of a.csv", A, 100, "csv", "parsed", ""),
+        ("mail.zip", C, 900, "zip", "parsed", ""),
+        ("mail.zip!/letter.docx", B, 50, "docx", "parsed", ""),
+        ("broken.bin", "d" * 64, 7, "unknown", "swept", "no reader knows it"),
+    ]
+    exposed = [
+        (A, 0, ["name", "birth_date", "nhs_number"], [], "X1", ""),
+        (A, 1, ["name"], [], "", ""),
+        (A, 2, ["name", "birth_date"], [], "", "path says X1, mail says X2"),
+        (B, 0, ["name", "result"], ["hiv"], "", ""),
+    ]
+    return Findings(
+        paths=write(
+            folder,
+            "paths",
+            [dict(zip(path_types, one, strict=True)) for one in paths],
+            **path_types,
+        ),
+        fragments=str(folder / "fragments" / "*.parquet"),
+        exposed=write(
+            folder,
+            "exposed",
+            [
+                dict(
+                    zip(
+                        ("content", "number", "categories", "sensitive", "controller", "conflict"),
+                        one,
+                        strict=True,
+                    )
+                )
+                for one in exposed
+            ],
+            content=text,
+            number=pa.int32(),
+            categories=texts,
+            sensitive=texts,
+            controller=text,
+            conflict=text,
+        ),
+        links=write(
+            folder,
+            "links",
+            [
+                {"content": A, "number": 0, "row": 0, "probability": 0.99999},
+                {"content": B, "number": 0, "row": 0, "probability": 0.98},
+                {"content": A, "number": 2, "row": 1, "probability": 0.6},
+                {"content": A, "number": 1, "row": 2, "probability": 0.01},
+            ],
+            content=text,
+            number=pa.int32(),
+            row=pa.int32(),
+            probability=pa.float64(),
+        ),
+        decided=write(
+            folder,
+            "decided",
+            [
+                {"row": 0, "decision": "notify", "probability": 0.99999},
+                {"row": 1, "decision": "review", "probability": 0.6},
+                {"row": 2, "decision": "", "probability": 0.01},
+            ],
+            row=pa.int32(),
+            decision=text,
+            probability=pa.float64(),
+        ),
+        nobody=write(
+            folder,
+            "nobody",
+            [{"content": A, "number": 1, "why": "a family name alone"}],
+            content=text,
+            number=pa.int32(),
+            why=text,
+        ),
+        people=write(
+            folder,
+            "people",
+            [{"row": at, "person": f"K{at}", "practice": f"P{at}"} for at in range(3)],
+            row=pa.int32(),
+            person=text,
+            practice=text,
+        ),
+    )
+
+
+def read(file: Path) -> list[list[str]]:
+    """A CSV file's rows."""
+    with file.open(encoding="utf-8", newline="") as opened:
+        return list(csv.reader(opened))
+
+
+def test_the_files_of_an_answer(found: Findings, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    counts = write_answer(found, out, spill=tmp_path / "spill")
+
+    assert counts == Counts(files=4, bytes=1107, people_notify=1, people_review=1, unresolved=2)
+    assert read(out / "affected.csv") == [
+        [
+            "person",
+            "decision",
+            "probability",
+            "files",
+            "fragments",
+            "categories",
+            "sensitive",
+            "controllers",
+        ],
+        ["K0", "notify", "1.0", "3", "3", "name;birth_date;nhs_number;result", "hiv", "P0;X1"],
+        ["K1", "review", "0.6", "2", "2", "name;birth_date", "", ""],  # the conflict is a person's
+    ]
+    assert read(out / "evidence.csv")[1:] == [
+        [
+            "K0",
+            "lists/a.csv",
+            "row 2",
+            "birth_date;name;nhs_number",
+            "1.0",
+            "name;birth_date;nhs_number",
+            "X1",
+        ],
+        ["K0", "mail.zip!/letter.docx", "row 2", "name;result", "0.98", "name;result", "P0"],
+        [
+            "K0",
+            "old/copy, of a.csv",
+            "row 2",
+            "birth_date;name;nhs_number",
+            "1.0",
+            "name;birth_date;nhs_number",
+            "X1",
+        ],
+        ["K1", "lists/a.csv", "row 4", "birth_date;name", "0.6", "name;birth_date", ""],
+        ["K1", "old/copy, of a.csv", "row 4", "birth_date;name", "0.6", "name;birth_date", ""],
+    ]
+    assert read(out / "unresolved.csv")[1:] == [
+        [f"{A[:12]}-1", "lists/a.csv", "row 3", "name", "", "a family name alone"],
+        [f"{A[:12]}-1", "old/copy, of a.csv", "row 3", "name", "", "a family name alone"],
+    ]
+    assert [row[0] for row in read(out / "files.csv")[1:]] == [
+        "broken.bin", "lists/a.csv", "mail.zip", "mail.zip!/letter.docx", "old/copy, of a.csv",
+    ]  # fmt: skip
+    assert S_IMODE(out.stat().st_mode) == 0o700
+    assert not list(out.glob("*.part"))
+
+
+def test_the_same_findings_give_the_same_bytes(found: Findings, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_answer(found, tmp_path / name, spill=tmp_path / "spill")
+
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_the_summary_comes_last_and_whole(tmp_path: Path) -> None:
+    write_summary(tmp_path, {"files": 3, "version": "1"})
+
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"files": 3, "version": "1"}
+    assert [one.name for one in tmp_path.iterdir()] == ["summary.json"]
