@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import zipfile
 from pathlib import Path
 from stat import S_IMODE
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyrage
 import pytest
 
 from tourniquet.breach.answers import Counts, Findings, write_answer, write_summary
 from tourniquet.breach.fragments import Field, FieldKind, Fragment
+from tourniquet.breach.packs import read_recipient, write_packs
 from tourniquet.breach.store import write_fragments
+from tourniquet.kernel.errors import UserError
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -142,7 +147,7 @@ def read(file: Path) -> list[list[str]]:
 def test_the_files_of_an_answer(found: Findings, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
-    counts = write_answer(found, out, spill=tmp_path / "spill")
+    counts = write_answer(found, out, work=tmp_path / "base")
 
     assert counts == Counts(files=4, bytes=1107, people_notify=1, people_review=1, unresolved=2)
     assert read(out / "affected.csv") == [
@@ -195,7 +200,7 @@ def test_the_files_of_an_answer(found: Findings, tmp_path: Path) -> None:
 
 def test_the_same_findings_give_the_same_bytes(found: Findings, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_answer(found, tmp_path / name, spill=tmp_path / "spill")
+        write_answer(found, tmp_path / name, work=tmp_path / "base")
 
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
@@ -206,3 +211,33 @@ def test_the_summary_comes_last_and_whole(tmp_path: Path) -> None:
 
     assert json.loads((tmp_path / "summary.json").read_text()) == {"files": 3, "version": "1"}
     assert [one.name for one in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_a_controller_gets_its_own_and_no_more(found: Findings, tmp_path: Path) -> None:
+    out, work = tmp_path / "out", tmp_path / "base"
+    write_answer(found, out, work=work)
+    identity = pyrage.x25519.Identity.generate()
+
+    packs = write_packs(work, out, {"X1": identity.to_public()})
+
+    assert [(one.controller, one.people, one.evidence, one.unresolved) for one in packs] == [
+        ("", 1, 2, 2),
+        ("P0", 1, 1, 0),
+        ("X1", 1, 2, 0),
+    ]
+    assert sorted(one.name for one in (out / "packs").iterdir()) == ["X1.zip.age", "index.csv"]
+    assert [row[-2:] for row in read(out / "packs" / "index.csv")[1:]] == [
+        ["", "no controller was found for these"],
+        ["", "no recipient was given"],
+        ["X1.zip.age", ""],
+    ]
+    opened = pyrage.decrypt((out / "packs" / "X1.zip.age").read_bytes(), [identity])
+    with zipfile.ZipFile(io.BytesIO(opened)) as archive:
+        assert archive.namelist() == ["affected.csv", "evidence.csv", "unresolved.csv"]
+        affected = archive.read("affected.csv").decode().splitlines()
+    assert affected[1:] == ["K0,notify,1.0,2,2,birth_date;name;nhs_number,"]  # not its letter's HIV
+
+
+def test_what_is_no_recipient_is_refused() -> None:
+    with pytest.raises(UserError, match="no recipient"):
+        read_recipient("ssh-ed25519 AAAA", where="recipient of X1")

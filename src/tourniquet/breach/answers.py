@@ -26,6 +26,7 @@ from tourniquet.breach.fragments import FieldKind
 
 MEMORY = "1500MB"
 SUMMARY = "summary.json"
+BASE = "answer.duckdb"
 _FOLDER_MODE = 0o700
 _CATEGORY_OF = {  # of INTERFACES, by the kind of field
     FieldKind.NHS_NUMBER: "nhs_number",
@@ -97,12 +98,16 @@ class Counts(msgspec.Struct, frozen=True):
     unresolved: int
 
 
-def write_answer(found: Findings, out: Path, *, spill: Path) -> Counts:
-    """Write the files but for the summary; what they count. Raises: OSError: a full disk."""
+def write_answer(found: Findings, out: Path, *, work: Path) -> Counts:
+    """Write the files but for the summary; what they count. Raises: OSError: a full disk.
+
+    What they are made of stays in a database in the folder `work`, for the packs.
+    """
     out.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-    with duckdb.connect(":memory:") as base:
+    work.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    (work / BASE).unlink(missing_ok=True)
+    with duckdb.connect(work / BASE) as base:
         base.execute(f"SET memory_limit = '{MEMORY}'")
-        base.execute(f"SET temp_directory = '{_quoted(str(spill))}'")
         # 1.
         for name in Findings.__dataclass_fields__:
             source = _quoted(getattr(found, name))
