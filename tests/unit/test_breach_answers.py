@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from datetime import date
 from pathlib import Path
 from stat import S_IMODE
 
@@ -15,6 +16,14 @@ import pyrage
 import pytest
 
 from tourniquet.breach.answers import Counts, Findings, write_answer, write_summary
+from tourniquet.breach.drafts import (
+    TO_FILL_IN,
+    Known,
+    Progress,
+    count_known,
+    regulator_draft,
+    write_letters,
+)
 from tourniquet.breach.fragments import Field, FieldKind, Fragment
 from tourniquet.breach.packs import read_recipient, write_packs
 from tourniquet.breach.store import write_fragments
@@ -241,3 +250,61 @@ def test_a_controller_gets_its_own_and_no_more(found: Findings, tmp_path: Path) 
 def test_what_is_no_recipient_is_refused() -> None:
     with pytest.raises(UserError, match="no recipient"):
         read_recipient("ssh-ed25519 AAAA", where="recipient of X1")
+
+
+def test_the_draft_has_counts_and_no_names(found: Findings, tmp_path: Path) -> None:
+    work = tmp_path / "base"
+    write_answer(found, tmp_path / "out", work=work)
+    known = count_known(work)
+
+    text = regulator_draft(Progress(4, 3, 1107, 1100, 1, 1, 2, 2, 5), known)
+
+    assert known == Known(
+        (("birth_date", 2), ("name", 2), ("nhs_number", 1), ("result", 1)), (("hiv", 1),), 2, 3
+    )
+    assert "to be told: 1" in text
+    assert "2 to 5 people" in text
+    assert "  hiv: 1" in text
+    assert "3 of 4 files" in text
+    assert "K0" not in text
+    assert text.count(TO_FILL_IN) == 5
+
+
+@pytest.mark.parametrize(
+    ("birth", "died", "route", "why"),
+    [
+        ("1945-07-14", None, "letter", ""),
+        ("2008-06-03", None, "letter", ""),  # sixteen today
+        ("2008-06-04", None, "practice", "a child"),
+        ("1945-07-14", "2020-01-01", "practice", "recorded dead"),
+        (None, None, "practice", "birth date not known"),
+    ],
+)
+def test_who_gets_a_letter(  # noqa: PLR0917 (a table's columns)
+    found: Findings,
+    tmp_path: Path,
+    birth: str | None,
+    died: str | None,
+    route: str,
+    why: str,
+) -> None:
+    work = tmp_path / "base"
+    write_answer(found, tmp_path / "out", work=work)
+    dated = {
+        "birth": date.fromisoformat(birth) if birth else None,
+        "died": date.fromisoformat(died) if died else None,
+    }
+    people = write(
+        tmp_path,
+        "dated",
+        [{"person": "K0", **dated}],
+        person=pa.string(),
+        birth=pa.date32(),
+        died=pa.date32(),
+    )
+
+    count = write_letters(work, people, tmp_path / "letters.csv", today=date(2024, 6, 3))
+
+    assert count == 1
+    what = "your name; your date of birth; your NHS number; results of tests"
+    assert read(tmp_path / "letters.csv")[1:] == [["K0", route, what, "hiv", why]]
