@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from tourniquet.breach import canonical
 from tourniquet.breach.columns import Column, read_cell_name, read_dates, read_near
 from tourniquet.breach.draft import VALUE_CHARACTERS_MOST
@@ -18,6 +20,7 @@ from tourniquet.breach.fragments import Field, FieldKind
 from tourniquet.breach.headers import Meaning
 from tourniquet.breach.lookup import Lookup, word_key
 from tourniquet.breach.names import NAME_CHARACTERS_MOST, family
+from tourniquet.breach.numbers import DIGITS, has_right_check_digit
 
 CELL_CHARACTERS_MOST = 300  # of an address, a test or a result
 _PLACEHOLDERS = frozenset(
@@ -27,6 +30,7 @@ _BRACKETS = re.compile(r"\([^)]*\)?")
 _ODS = re.compile(r"(?=[A-Z0-9]*\d)[A-Z0-9]{3,12}", re.ASCII)
 _NUMBER_IN = re.compile(r"(?<!\d)\d{3}[ \-.]?\d{3}[ \-.]?\d{4}(?!\d)", re.ASCII)
 _NUMBER_CHARACTERS_LEAST = 10
+_BLANKS = str.maketrans("", "", " -\u00a0")
 Fields = tuple[Field, ...]
 
 
@@ -35,8 +39,10 @@ def read_column(column: Column, different: Mapping[str, None], lookup: Lookup) -
     read = _READERS.get(column.meaning)
     if read is None:
         return _numbers_within(column, different, lookup)
-    out: dict[str, Fields] = {}
+    out = _plain_numbers(column, different) if column.meaning == Meaning.NHS_NUMBER else {}
     for raw in different:
+        if raw in out:
+            continue
         text = raw.strip()
         if text.upper() in _PLACEHOLDERS:
             continue
@@ -46,6 +52,21 @@ def read_column(column: Column, different: Mapping[str, None], lookup: Lookup) -
         for raw, fields in _numbers_within(column, different, lookup).items():
             out[raw] = (*out.get(raw, ()), *fields)
     return out
+
+
+def _plain_numbers(column: Column, different: Mapping[str, None]) -> dict[str, Fields]:
+    """Those values that are ten digits, all at once, where their check digits are right."""
+    plain = {one: digits for one in different if len(digits := one.translate(_BLANKS)) == DIGITS}
+    plain = {one: digits for one, digits in plain.items() if digits.isascii() and digits.isdigit()}
+    if not plain:
+        return {}
+    joined = np.frombuffer("".join(plain.values()).encode("ascii"), np.uint8).reshape(-1, DIGITS)
+    right = has_right_check_digit(joined.astype(np.int64) - ord("0"))
+    return {
+        one: (Field(FieldKind.NHS_NUMBER, digits, one, column.at),)
+        for (one, digits), is_right in zip(plain.items(), right.tolist(), strict=True)
+        if is_right
+    }
 
 
 def _numbers_within(

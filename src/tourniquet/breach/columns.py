@@ -81,12 +81,12 @@ class _Sample:
 def decide(
     headings: Sequence[str],
     found: Sequence[Heading | None],
-    values: Sequence[Sequence[str]],
+    values: Sequence[Iterable[str]],
     lookup: Lookup,
     *,
     offset: int = 0,
 ) -> tuple[Column, ...]:
-    """One column for each of `values`, which are the columns' cells.
+    """One column for each of `values`, which are the columns' different cells.
 
     headings, found: what stands above each and what it means; empty and None where nothing does.
     offset: how many columns of the sheet are before the first.
@@ -388,6 +388,8 @@ def read_dates(text: str, *, month_first: bool) -> tuple[str, ...]:
         return canonical.dates(text)
     first, _, second, year = match.groups()
     day, month = (second, first) if month_first else (first, second)
+    if len(year) == 4 and 0 < int(day) <= 28 and 0 < int(month) <= 12 and year[:2] in {"19", "20"}:
+        return (f"{year}-{month:0>2}-{day:0>2}",)  # nearly all: without a detour
     readings = canonical.dates(f"{day}/{month}/{year}")
     wanted = [one for one in readings if int(one[5:7]) == int(month)]
     return tuple(wanted) if wanted else readings

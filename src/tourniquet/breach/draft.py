@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tourniquet.breach.fragments import Field, FieldKind, Mark
 
@@ -21,8 +21,7 @@ IDENTITY = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True, gc=False):
     """A fragment but for its content and number."""
 
     place: str

@@ -61,6 +61,7 @@ class Lookup:
     given: Mapping[str, int] = field(default_factory=dict)
     local_numbers: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S1"))
     local_owners: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by local_key
+    sole_owners: Mapping[str, str] = field(default_factory=dict)  # those with one owner
     organisations: tuple[Organisation, ...] = ()
     tests: tuple[Test, ...] = ()
     by_code: Mapping[str, Organisation] = field(default_factory=dict)  # ODS and client codes, and names
@@ -100,13 +101,10 @@ class Lookup:
 
         hints: organisations that are named nearby, the nearest first.
         """
-        owners = self.local_owners.get(local_key(number))
-        if not owners:
-            return ""
-        total = sum(owners.values())
-        code, count = max(owners.items(), key=lambda one: one[1])
-        if count >= OWNER_SHARE * total:
-            return code
+        key = local_key(number)
+        if sole := self.sole_owners.get(key):
+            return sole
+        owners = self.local_owners.get(key, {})
         return next((hint for hint in hints if hint in owners), "")
 
     def organisation(self, text: str) -> Organisation | None:
@@ -229,6 +227,7 @@ def _filled(
         given=given,
         local_numbers=local_numbers,
         local_owners=local_owners,
+        sole_owners=_sole_owners(local_owners),
         organisations=organisations,
         tests=tests,
         by_code=by_code,
@@ -236,6 +235,16 @@ def _filled(
         by_test=by_test,
         practices=practices,
     )
+
+
+def _sole_owners(local_owners: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Of each key the organisation that has nearly all of its numbers, where one has."""
+    found = {}
+    for key, owners in local_owners.items():
+        code, count = max(owners.items(), key=lambda one: one[1])
+        if count >= OWNER_SHARE * sum(owners.values()):
+            found[key] = code
+    return found
 
 
 def _sorted_texts(texts: list[str]) -> NDArray[np.bytes_]:

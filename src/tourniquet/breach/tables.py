@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from tourniquet.breach.cells import Fields, read_column
 from tourniquet.breach.columns import Column, decide
@@ -31,8 +31,10 @@ from tourniquet.breach.pieces import Rows
 
 BLOCK_ROWS = 20_000
 TITLE_CHARACTERS_MOST = 500
+FEW_FIELDS = 3
+ALIKE_MOST = 5_000  # fields of a column that are looked at to tell its kind
 WIDE_COLUMNS = 4  # in a table so wide, a row with a single cell is a title or a total
-_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d\d\d")
 _TOTALS = frozenset({"TOTAL", "TOTALS", "GRAND TOTAL", "SUBTOTAL", "SUM", "COUNT", "END OF REPORT"})
 _ONCE = frozenset({Meaning.NHS_NUMBER, Meaning.FAMILY_NAME, Meaning.NAME, Meaning.BIRTH_DATE})
 SHAPE = "row"
@@ -125,7 +127,7 @@ def _parts(rows: list[list[str]], first: int, headings: _Headings) -> Iterator[_
         if is_other:
             yield _Part(first + start, rows[start:at], headings)
             start, headings = at, _NO_HEADINGS
-        if _DIGIT.search(text) and not _may_have_digits(row):
+        if _DIGITS.search(text):
             continue
         if (found := find_headings(row)) is None:
             continue
@@ -137,11 +139,6 @@ def _parts(rows: list[list[str]], first: int, headings: _Headings) -> Iterator[_
         start = at + 1
     if start < len(rows):
         yield _Part(first + start, rows[start:], headings)
-
-
-def _may_have_digits(row: list[str]) -> bool:
-    """Whether the digits of a row could be those of headings, `Address 1`."""
-    return all(len(cell) < 30 and sum(map(str.isdigit, cell)) < 3 for cell in row)
 
 
 def _title_start(rows: list[list[str]], start: int, at: int) -> int:
@@ -188,17 +185,30 @@ def _fragments(part: _Part, head: Rows, lookup: Lookup, hints: tuple[str, ...]) 
     per_group = []
     for start, end in _groups(part.headings, len(columns)):
         values = columns[start:end]
-        decided = decide(texts[start:end], found[start:end], values, lookup, offset=start)
+        different = [dict.fromkeys(cells) for cells in values]
+        decided = decide(texts[start:end], found[start:end], different, lookup, offset=start)
         title = _title_field(f"{head.table} {part.headings.title} {' '.join(texts[start:end])}")
         marks = (Mark.HIDDEN,) if head.is_hidden else ()
         table = _table_name(texts[start:end], decided)
-        per_group.append(_rows_of(values, decided, title, marks, table, lookup, hints))
+        group = _Group(values, different, decided, title, marks, table)
+        per_group.append(_rows_of(group, lookup, hints))
     prefix = f"{head.table}!R" if head.table else "row "
-    for number, drafts in enumerate(zip(*per_group, strict=True), part.first):
-        place = f"{prefix}{number}"
-        for several in drafts:
-            for fields, marks, table in several:
-                yield Draft(place, SHAPE, fields, marks, table)
+    for number, several in enumerate(zip(*per_group, strict=True), part.first):
+        for found_here in several:
+            for fields, marks, table in found_here:
+                yield Draft(f"{prefix}{number}", SHAPE, fields, marks, table)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A table that stands alone in its columns."""
+
+    values: Sequence[Sequence[str]]
+    different: Sequence[dict[str, None]]
+    columns: Sequence[Column]
+    title: Fields
+    marks: tuple[Mark, ...]
+    table: str
 
 
 def _title_field(text: str) -> Fields:
@@ -216,47 +226,54 @@ def _table_name(texts: Sequence[str], columns: Sequence[Column]) -> str:
     return hashlib.blake2b("\x1f".join(shape).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-_Row = list[tuple[Fields, tuple[Mark, ...], str]]
+_Row = Sequence[tuple[Fields, tuple[Mark, ...], str]]
 
 
-def _rows_of(
-    values: Sequence[Sequence[str]],
-    columns: Sequence[Column],
-    title: Fields,
-    marks: tuple[Mark, ...],
-    table: str,
-    lookup: Lookup,
-    hints: tuple[str, ...],
-) -> Iterator[_Row]:
+def _rows_of(group: _Group, lookup: Lookup, hints: tuple[str, ...]) -> Iterator[_Row]:
     """For each row what it says of whom: the patient first, then relatives."""
-    of_whom: dict[str, list[list[Fields | None]]] = {}
+    of_whom: dict[str, list[list[Fields | None]]] = {"": []}
     special: list[tuple[dict[str, Mark], Sequence[str]]] = []
-    for column, cells in zip(columns, values, strict=True):
-        different = dict.fromkeys(cells)
-        fields = read_column(column, different, lookup)
+    for column, cells, different in zip(group.columns, group.values, group.different, strict=True):
+        fields = _settled(column, read_column(column, different, lookup), group, lookup, hints)
         if not fields:
             continue
-        of_whom.setdefault(column.whose, []).append([fields.get(cell) for cell in cells])
+        of_whom.setdefault(column.whose, []).append(list(map(fields.get, cells)))
         if found := _special(column.meaning, fields):
             special.append((found, cells))
-    width = sum(1 for cells in values if any(cells))
-    patient = of_whom.pop("", [])
-    per_row: Iterable[tuple[Fields | None, ...]] = zip(*patient, strict=True) if patient else (
-        () for _ in range(len(values[0]))
-    )
-    for at, cells_read in enumerate(per_row):
-        row: _Row = []
-        extra = marks
-        if special:
-            extra = _marks(marks, special, at)
-        fields = tuple([one for cell in cells_read if cell for one in cell])
-        if fields and is_about_somebody(fields) and not _is_title_row(values, at, width, fields):
-            row.append((_settled(fields, lookup, hints) + title, extra, table))
-        for whose, cells_of in of_whom.items():
-            theirs = tuple(one for cells in cells_of if (cell := cells[at]) for one in cell)
-            if is_about_somebody(theirs):
-                row.append((_settled(theirs, lookup, hints) + title, extra, f"{table}:{whose}"))
+    width = sum(1 for cells in group.values if any(cells))
+    height = len(group.values[0]) if group.values else 0
+    rows = {whose: _joined(cells, height, group.title) for whose, cells in of_whom.items()}
+    patient = rows.pop("")
+    title_fields = len(group.title)
+    for at, fields in enumerate(patient):
+        extra = _marks(group.marks, special, at) if special else group.marks
+        row = []
+        if fields:
+            few = width >= WIDE_COLUMNS and len(fields) - title_fields <= FEW_FIELDS
+            if not (few and _is_title_row(group.values, at, fields)):
+                row.append((fields, extra, group.table))
+        for whose, theirs in rows.items():
+            if theirs[at]:
+                row.append((theirs[at], extra, f"{group.table}:{whose}"))
         yield row
+
+
+def _joined(cells: list[list[Fields | None]], height: int, title: Fields) -> list[Fields]:
+    """The fields of each row; none where it is about nobody."""
+    if not cells:
+        return [()] * height
+    naming = [column for column in cells if _names_somebody(column)]
+    if not naming:
+        return [()] * height
+    return [
+        (*chain.from_iterable(filter(None, row)), *title) if any(about) else ()
+        for row, about in zip(zip(*cells, strict=True), zip(*naming, strict=True), strict=True)
+    ]
+
+
+def _names_somebody(column: list[Fields | None]) -> bool:
+    """Whether a column's fields are of a kind that names somebody; all of a column are alike."""
+    return any(is_about_somebody(fields) for fields in set(filter(None, column[:ALIKE_MOST])))
 
 
 def _special(meaning: Meaning, fields: dict[str, Fields]) -> dict[str, Mark]:
@@ -275,12 +292,8 @@ def _marks(
     return (*marks, *sorted(found)) if found else marks
 
 
-def _is_title_row(
-    values: Sequence[Sequence[str]], at: int, width: int, fields: Fields
-) -> bool:
-    """Whether a row is a title or a total, and only looks like a name."""
-    if len(fields) > 3 or width < WIDE_COLUMNS:
-        return False
+def _is_title_row(values: Sequence[Sequence[str]], at: int, fields: Fields) -> bool:
+    """Whether a row with few fields is a title or a total, and only looks like a name."""
     filled = [cell for column in values if (cell := column[at].strip())]
     if filled and filled[0].upper().strip(" :") in _TOTALS:
         return True
@@ -289,14 +302,38 @@ def _is_title_row(
     )
 
 
-def _settled(fields: Fields, lookup: Lookup, hints: tuple[str, ...]) -> Fields:
-    """Local numbers of which only the row or the path says whose they are."""
-    if not any(one.kind == FieldKind.LOCAL_NUMBER and one.value[0] == ":" for one in fields):
-        return fields
-    near = [one.value for one in fields if one.kind == FieldKind.ORGANISATION]
-    return tuple(
-        Field(one.kind, f"{lookup.local_owner(one.value[1:], (*near, *hints))}{one.value}", one.raw, one.at)
-        if one.kind == FieldKind.LOCAL_NUMBER and one.value[0] == ":"
-        else one
-        for one in fields
-    )
+def _settled(
+    column: Column,
+    read: dict[str, Fields],
+    group: _Group,
+    lookup: Lookup,
+    hints: tuple[str, ...],
+) -> dict[str, Fields]:
+    """Local numbers of which only the path says whose they are.
+
+    Not the row's requester: a practice sends in a hospital's numbers, and the other way round.
+    """
+    if column.meaning != Meaning.LOCAL_NUMBER:
+        return read
+    codes = (*_codes_of(group, lookup), *hints)
+    return {
+        text: tuple(
+            Field(one.kind, f"{lookup.local_owner(one.value[1:], codes)}{one.value}", one.raw, one.at)
+            if one.value[0] == ":"
+            else one
+            for one in fields
+        )
+        for text, fields in read.items()
+    }
+
+
+def _codes_of(group: _Group, lookup: Lookup) -> list[str]:
+    """The only organisation that a table names, if it names one."""
+    codes = {
+        owner.code
+        for column, different in zip(group.columns, group.different, strict=True)
+        if column.meaning == Meaning.ORGANISATION
+        for text in list(different)[:ALIKE_MOST]
+        if (owner := lookup.organisation(text)) is not None
+    }
+    return list(codes) if len(codes) == 1 else []
