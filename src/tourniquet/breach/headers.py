@@ -85,6 +85,22 @@ def find_heading(text: str) -> Heading | None:
     parts = tuple(part for part in _PARTS.split(letters(_CAMEL.sub(" ", text.strip()))) if part)
     if not parts:
         return None
+    if (known := _known(parts)) is not None:
+        return known
+    for tail in range(1, len(parts)):
+        if found := _words().meanings.get("".join(parts[tail:])):
+            return Heading(found)  # `Reg Surname`, `EPR Hosp No`: the last words decide
+    return None
+
+
+@lru_cache(maxsize=50_000)
+def find_label(text: str) -> Heading | None:
+    """What a label in running text means: as `find_heading`, but every word must be of it."""
+    parts = tuple(part for part in _PARTS.split(letters(_CAMEL.sub(" ", text.strip()))) if part)
+    return _known(parts) if parts else None
+
+
+def _known(parts: tuple[str, ...]) -> Heading | None:
     words = _words()
     whole = "".join(parts)
     if found := words.meanings.get(whole):
@@ -93,10 +109,8 @@ def find_heading(text: str) -> Heading | None:
     another = _of_another(whole, words) or _of_another("".join(stripped), words)
     if another is not None:
         return another
-    for kept in (stripped, *(parts[tail:] for tail in range(1, len(parts)))):
-        if found := words.meanings.get("".join(kept)):
-            return Heading(found)  # `Reg Surname`, `EPR Hosp No`: the last words decide
-    return None
+    found = words.meanings.get("".join(stripped))
+    return Heading(found) if found else None
 
 
 def _stripped(parts: tuple[str, ...], noise: frozenset[str]) -> tuple[str, ...]:

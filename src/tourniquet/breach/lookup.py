@@ -79,10 +79,14 @@ class Lookup:
 
     def count_numbers(self, values: NDArray[np.int64]) -> int:
         """How many of these are NHS numbers of the index."""
+        return int(self.known_numbers(values).sum())
+
+    def known_numbers(self, values: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of each whether it is an NHS number of the index."""
         if not self.numbers.size or not values.size:
-            return 0
+            return np.zeros(values.size, np.bool_)
         at = np.minimum(np.searchsorted(self.numbers, values), self.numbers.size - 1)
-        return int((self.numbers[at] == values).sum())
+        return np.asarray(self.numbers[at] == values)
 
     def count_local(self, values: list[str]) -> int:
         """How many of these are local numbers of the index, whosever."""
