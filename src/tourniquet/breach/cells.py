@@ -38,6 +38,8 @@ def read_column(column: Column, different: Mapping[str, None], lookup: Lookup) -
     """The fields of each different value of a column; values without fields are left out."""
     read = _READERS.get(column.meaning)
     if read is None:
+        if column.is_headed and column.meaning == Meaning.OTHER:
+            return {}  # a lot, a barcode or a run that looks like somebody's number
         return _numbers_within(column, different, lookup)
     out = _plain_numbers(column, different) if column.meaning == Meaning.NHS_NUMBER else {}
     for raw in different:

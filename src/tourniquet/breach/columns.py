@@ -64,6 +64,7 @@ class Column:
     month_first: bool = False
     family_first: bool | None = None
     test: str = ""
+    is_headed: bool = False  # a heading that is known stands above it
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _decide_one(
         meaning = by_content(sample.values, lookup)
     elif meaning == Meaning.STAFF and sample.share(_is_practice_code(lookup)) >= _HALF:
         meaning = Meaning.PRACTICE
-    return Column(at, meaning, heading.whose)
+    return Column(at, meaning, heading.whose, is_headed=True)
 
 
 def _has_digit(text: str) -> bool:

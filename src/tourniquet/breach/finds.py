@@ -36,9 +36,7 @@ DATE = (
 )
 _DATE = re.compile(DATE, re.IGNORECASE | re.ASCII)
 _SEPARATOR = re.compile(r"[:=]")
-_LABEL_WORDS = re.compile(r"(?:[^\W\d_][\w.'’]*[ _/\-]{0,2}){1,6}$")
-_WORD_STARTS = re.compile(r"(?:(?<=^)|(?<=[ _/\-]))[^\W\d_]")
-_VALUE_END = re.compile(r"[\n\r|;\"{}<>\[\]]|\t|   *(?= )|,(?= ?[a-z]+\b)|\.(?= |$)")
+_JOINERS = str.maketrans("_/-;", "    ")
 _NUMBER = re.compile(r"(?<![\d.])\d{3}([ .\-\u00a0]?)\d{3}\1\d{4}(?!\d|\.\d)", re.ASCII)
 _NHS_BARE = re.compile(
     r"\bnhs(?:[ _]?(?:no|number|num|id))?\b\.?[ \"']*(?:is|of|:|=|#)?[ \"']*(\d[\d \-.]{5,14}\d)(?!\d)",
@@ -64,7 +62,8 @@ _SEX = re.compile(r"\b(?:female|male)\b", re.IGNORECASE)
 _RESULT = re.compile(
     r"\b(?:result(?:s|ed)?|reported(?: on [^:\n]{5,30})?)(?: was| is| were| as|:)?:? "
     r"((?:[<>]?\d+(?:\.\d+)?(?: ?[a-zA-Zµ%][\w/*^]*)?)|(?:not )?detected|positive|negative|(?:non-?)?reactive"
-    r"|[AB0O]{1,2} RhD \w+|equivocal|normal|raised)",
+    r"|[AB0O]{1,2} RhD \w+|equivocal|normal|raised|(?<=result was )[A-Z][^?.\n]{2,60}"
+    r"|(?<=: )[A-Z][a-z][^?.\n]{2,60})",
     re.IGNORECASE,
 )
 
@@ -167,16 +166,18 @@ def _label_before(text: str, at: int) -> tuple[int, Heading] | None:
     """The label that ends right before a separator: where it begins and what it means."""
     low = max(0, at - LABEL_CHARACTERS_MOST)
     before = text[low:at].rstrip(" \"'")
-    match = _LABEL_WORDS.search(before)
-    if match is None:
-        return None
-    starts = [one.start() for one in _WORD_STARTS.finditer(match[0])][-LABEL_WORDS_MOST:]
-    for start in starts:
-        if (heading := find_label(match[0][start:])) is not None:
-            return low + match.start() + start, heading
-    last = match[0][starts[-1] :] if starts else ""
-    if last.upper() == "RE":
-        return low + match.start() + starts[-1], Heading(Meaning.NAME)
+    line = before.rfind("\n") + 1
+    words = before[line:].translate(_JOINERS).split(" ")[-LABEL_WORDS_MOST:]
+    start = len(before) - len(" ".join(words))
+    for word in words:
+        label = before[start:]
+        if word and (word[0].isalpha() or word[0] in "\"'({[,") and len(label) > 1:
+            inner = label.lstrip("\"'({[,")
+            if inner and (heading := find_label(inner)) is not None:
+                return low + len(before) - len(inner), heading
+            if inner.upper() == "RE":
+                return low + len(before) - len(inner), Heading(Meaning.NAME)
+        start += len(word) + 1
     return None
 
 

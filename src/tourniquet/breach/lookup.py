@@ -30,6 +30,7 @@ PREFIX_CHARACTERS = 2
 OWNER_SHARE = 0.98  # of the numbers with a prefix: so many of one organisation make it its own
 _DIGIT = re.compile(r"[0-9]")
 _WORD_KEY = re.compile(r"[^A-Z0-9]+")
+TEST_WORD = re.compile(r"[A-Za-z0-9+][\w+\-/]*")  # a word of a test's name
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Lookup:
     by_code: Mapping[str, Organisation] = field(default_factory=dict)  # ODS and client codes, and names
     by_domain: Mapping[str, Organisation] = field(default_factory=dict)
     by_test: Mapping[str, Test] = field(default_factory=dict)  # codes and names, by word_key
+    test_starts: Mapping[str, int] = field(default_factory=dict)  # first word: most words behind
     practices: frozenset[str] = frozenset()
 
     def knows_number(self, digits: str) -> bool:
@@ -237,8 +239,21 @@ def _filled(
         by_code=by_code,
         by_domain=by_domain,
         by_test=by_test,
+        test_starts=_test_starts(tests),
         practices=practices,
     )
+
+
+def _test_starts(tests: tuple[Test, ...]) -> dict[str, int]:
+    """With which words tests' names and codes begin, and of how many words the longest is."""
+    found: dict[str, int] = {}
+    for test in tests:
+        for text in (test.code, test.name):
+            words = TEST_WORD.findall(text)
+            if words:
+                key = word_key(words[0])
+                found[key] = max(found.get(key, 0), len(words))
+    return found
 
 
 def _sole_owners(local_owners: Mapping[str, Mapping[str, int]]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from tourniquet.breach.names import is_test_patient, read_name
 from tourniquet.breach.people_in_text import Person, group
 from tourniquet.breach.pieces import Passage, Shape
 from tourniquet.breach.spoken import find_names, find_tests
+from tourniquet.breach.wires import hl7_line_drafts
 
 NARRATIVE_WORDS_LEAST = 5  # in a line that is more than labels and values
 LINE_CHARACTERS_MOST = 16 * 1024
@@ -56,6 +57,9 @@ def _of_lines(
     for number, start, end in lines_with_anchors(text, lookup):
         line = text[start : min(end, start + LINE_CHARACTERS_MOST)].rstrip("\r")
         place = f"{prefix}{piece.first_line + number}"
+        if "PID|" in line:
+            yield from hl7_line_drafts(place, line, lookup, hints)
+            continue
         for person, shared in _people(line, lookup):
             if not _is_worth_telling(person, lookup, is_line=True):
                 continue

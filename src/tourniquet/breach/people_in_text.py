@@ -22,7 +22,7 @@ from tourniquet.breach.fragments import FieldKind
 
 PEOPLE_MOST = 2_000  # of one passage
 _NAMING = frozenset({"nhs", "birth", "name", "local", "given"})
-_BESIDE = re.compile(r"[\s,;|()\-–:]{0,6}", re.ASCII)
+_BESIDE = re.compile(r"[\s,;|()\-–:'\"]{0,6}")
 _FAMILY = frozenset({FieldKind.FAMILY_NAME, FieldKind.NAME})
 
 

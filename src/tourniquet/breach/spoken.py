@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from tourniquet.breach import canonical
 from tourniquet.breach.finds import Find, Role, Taken, name_end
 from tourniquet.breach.fragments import FieldKind
-from tourniquet.breach.lookup import Lookup, Test, word_key
+from tourniquet.breach.lookup import TEST_WORD, Lookup, Test, word_key
 from tourniquet.breach.names import read_name
 
 TEST_WORDS_MOST = 6
@@ -55,7 +55,6 @@ _STAFF_BEFORE = re.compile(
 )
 _BESIDE = 4  # characters between a number and the family name beside it
 _CONTEXT = 40
-_WORD = re.compile(r"[A-Za-z0-9+][\w+\-/]*")
 
 
 def find_names(text: str, lookup: Lookup, taken: Taken) -> None:
@@ -155,12 +154,13 @@ def find_tests(text: str, lookup: Lookup, taken: Taken) -> None:
     by_test: Mapping[str, Test] = lookup.by_test
     if not by_test:
         return
-    words = [(one.start(), one.end(), one[0]) for one in _WORD.finditer(text)]
-    keys = [word_key(one[2]) for one in words]
+    words = [(one.start(), one.end(), one[0]) for one in TEST_WORD.finditer(text)]
+    keys = [one[2].upper() if one[2].isalnum() else word_key(one[2]) for one in words]
     at = 0
     while at < len(words):
         step = 1
-        for count in range(min(TEST_WORDS_MOST, len(words) - at), 0, -1):
+        most = min(lookup.test_starts.get(keys[at], 0), TEST_WORDS_MOST, len(words) - at)
+        for count in range(most, 0, -1):
             test = by_test.get("".join(keys[at : at + count]))
             if test is None or not _is_written_as_test(words[at : at + count], test):
                 continue

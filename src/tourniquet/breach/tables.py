@@ -31,6 +31,16 @@ from tourniquet.breach.pieces import Rows
 
 BLOCK_ROWS = 20_000
 TITLE_CHARACTERS_MOST = 500
+_OF_PATIENTS = frozenset(
+    {
+        Meaning.NHS_NUMBER,
+        Meaning.LOCAL_NUMBER,
+        Meaning.BIRTH_DATE,
+        Meaning.TEST,
+        Meaning.RESULT,
+        Meaning.POSTCODE,
+    }
+)
 FEW_FIELDS = 3
 ALIKE_MOST = 5_000  # fields of a column that are looked at to tell its kind
 WIDE_COLUMNS = 4  # in a table so wide, a row with a single cell is a title or a total
@@ -189,6 +199,8 @@ def _fragments(part: _Part, head: Rows, lookup: Lookup, hints: tuple[str, ...]) 
         decided = decide(texts[start:end], found[start:end], different, lookup, offset=start)
         title = _title_field(f"{head.table} {part.headings.title} {' '.join(texts[start:end])}")
         marks = (Mark.HIDDEN,) if head.is_hidden else ()
+        if _is_of_staff(decided):
+            marks = (*marks, Mark.STAFF)
         table = _table_name(texts[start:end], decided)
         group = _Group(values, different, decided, title, marks, table)
         per_group.append(_rows_of(group, lookup, hints))
@@ -209,6 +221,12 @@ class _Group:
     title: Fields
     marks: tuple[Mark, ...]
     table: str
+
+
+def _is_of_staff(columns: Sequence[Column]) -> bool:
+    """Whether a table lists staff: it says what they do, and nothing that patients have."""
+    meanings = {column.meaning for column in columns}
+    return Meaning.STAFF in meanings and not meanings & _OF_PATIENTS
 
 
 def _title_field(text: str) -> Fields:
