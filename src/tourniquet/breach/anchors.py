@@ -33,6 +33,7 @@ class Anchor(IntEnum):
     PHONE = 5
     DATE = 6
     HONORIFIC = 7
+    NAME = 8  # `SMITH, John`
 
 
 _CLOSE = np.arange(10)  # where the digits of 9990000018 stand
@@ -62,6 +63,7 @@ _PATTERNS: tuple[tuple[Anchor, bytes, bool], ...] = (
     (Anchor.DATE, rb"[^\n0-9/.\-]\d{1,2}[/.\-]\d{1,2}[/.\-](?:19|20)?\d{2}[^0-9/.:\-]", False),
     (Anchor.DATE, rb"[^\n0-9]\d{1,2}(?:st|nd|rd|th)?[ \-]" + _MONTH + rb"[a-z]{0,6}[ \-,]{1,2}(?:19|20)?\d{2}\b", True),
     (Anchor.DATE, rb"[^\n0-9\-](?:19|20)\d{2}-\d{2}-\d{2}[^T0-9: \-]", False),
+    (Anchor.NAME, rb"\b[A-Z][A-Z'\-]{1,20}, ?[A-Z][a-z]", False),
     (Anchor.HONORIFIC, rb"\b(?:Mrs?|Miss|Ms|Mx|Master|Baby|Dear)\b\.? [A-Z]", False),
 )
 

@@ -34,8 +34,9 @@ DATE = (
     rf"|\d{{1,2}}(?:st|nd|rd|th)?[ \-.]?(?:of )?{_MONTH}[ \-.,]{{1,2}}(?:\d{{4}}|\d{{2}})(?!\d)"
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}(?!\d)|(?:19|20)\d{{6}}(?!\d))"
 )
+_OF = re.compile(r"\bof\b", re.IGNORECASE)
 _DATE = re.compile(DATE, re.IGNORECASE | re.ASCII)
-_SEPARATOR = re.compile(r"[:=]")
+_SEPARATOR = re.compile(r"(?<!\d\d)[:=](?!//)")
 _JOINERS = str.maketrans("_/-;", "    ")
 _NUMBER = re.compile(r"(?<![\d.])\d{3}([ .\-\u00a0]?)\d{3}\1\d{4}(?!\d|\.\d)", re.ASCII)
 _NHS_BARE = re.compile(
@@ -97,7 +98,7 @@ class Taken:
 
     def is_free(self, start: int, end: int) -> bool:
         """Whether nothing between is told yet."""
-        return not any(self._taken[start:end])
+        return self._taken.find(1, start, end) < 0
 
     def add(self, find: Find) -> None:
         """Tell a find, where its place is free."""
@@ -150,7 +151,8 @@ def _mail(at: int, text: str, lookup: Lookup) -> Find:
 def _labelled(text: str, lookup: Lookup, taken: Taken) -> None:
     labels: list[tuple[int, int, Heading]] = []
     for match in _SEPARATOR.finditer(text):
-        if (found := _label_before(text, match.start())) is not None:
+        found = _label_before(text, match.start())
+        if found is not None:
             labels.append((found[0], match.end(), found[1]))
     for number, (start, end, heading) in enumerate(labels):
         limit = labels[number + 1][0] if number + 1 < len(labels) else len(text)
@@ -311,7 +313,8 @@ def _local(text: str, at: int, role: Role, lookup: Lookup) -> Find | None:
 
 def date_find(match: re.Match[str], at: int, key: str, *, role: Role = Role.PATIENT) -> Find | None:
     """A date: its first reading, and the same day of another century."""
-    readings = canonical.dates(re.sub(r"\bof\b", "", match[0], flags=re.IGNORECASE))
+    text = match[0]
+    readings = canonical.dates(_OF.sub("", text) if " of " in text.lower() else text)
     alike = [one for one in readings if one[5:] == readings[0][5:]]
     kind = FieldKind.BIRTH_DATE if key == "birth" else FieldKind.DATE
     parts = tuple((kind, one) for one in alike)
@@ -328,6 +331,8 @@ def _numbers(text: str, lookup: Lookup, taken: Taken) -> None:
         if (found := _local(match[1], match.start(1), Role.PATIENT, lookup)) is not None:
             taken.add(found)
     for match in _NUMBER.finditer(text):
+        if not taken.is_free(match.start(), match.end()):
+            continue
         if right := canonical.nhs_number(re.sub(r"\D", "", match[0])):
             taken.add(Find(match.start(), match.end(), "nhs", ((FieldKind.NHS_NUMBER, right),)))
     for match in _LOCAL_SHAPED.finditer(text):
@@ -343,6 +348,8 @@ def _dates(text: str, taken: Taken) -> None:
             if (find := date_find(date, 0, "birth")) is not None:
                 taken.add(find)
     for match in _DATE.finditer(text):
+        if not taken.is_free(match.start(), match.end()):
+            continue
         if (find := date_find(match, 0, "date")) is not None:
             taken.add(find)
 

@@ -27,10 +27,10 @@ from tourniquet.breach.markup import markup_drafts
 from tourniquet.breach.names import is_test_patient, read_name
 from tourniquet.breach.people_in_text import Person, group
 from tourniquet.breach.pieces import Passage, Shape
-from tourniquet.breach.spoken import find_names, find_tests
+from tourniquet.breach.spoken import find_local_beside, find_names, find_tests, has_known_name
 from tourniquet.breach.wires import hl7_line_drafts
 
-NARRATIVE_WORDS_LEAST = 5  # in a line that is more than labels and values
+NARRATIVE_WORDS_LEAST = 4  # in lower case, in a line that is more than labels and values
 LINE_CHARACTERS_MOST = 16 * 1024
 _QUOTED = re.compile(r"(?m)^[ \t]*(?:>[ \t]*)+")
 _LETTERHEAD_LINES = 3
@@ -46,7 +46,7 @@ def passage_drafts(piece: Passage, lookup: Lookup, hints: tuple[str, ...]) -> It
         yield from markup_drafts(piece, text, lookup, hints)
     elif piece.shape == Shape.MAIL:
         yield from _of_mail(piece, text, lookup, hints)
-    elif has_anchor(text):
+    elif has_anchor(text) or has_known_name(text, lookup):
         yield from _of_text(piece, text, lookup, hints)
 
 
@@ -79,6 +79,7 @@ def _line_narrative(line: str) -> tuple[Field, ...]:
 def _people(text: str, lookup: Lookup) -> list[tuple[Person, list[Find]]]:
     taken = find_values(text, lookup)
     find_names(text, lookup, taken)
+    find_local_beside(text, lookup, taken)
     find_tests(text, lookup, taken)
     grouped = group(text, taken.finds)
     return [(one, grouped.shared) for one in grouped.people]
@@ -172,7 +173,7 @@ def _narrative(
 
 def _is_sentence(line: str) -> bool:
     words = [word for word in line.split() if word[:1].isalpha()]
-    if len(words) >= NARRATIVE_WORDS_LEAST and sum(word.islower() for word in words) * 2 >= len(words):
+    if sum(word.islower() for word in words) >= NARRATIVE_WORDS_LEAST:
         return True
     return bool(sensitive_words(line))
 
@@ -185,7 +186,8 @@ def _of_mail(
     body = _QUOTED.sub(lambda match: " " * len(match[0]), text)
     subject = head.get("subject", "").replace("\n", " ")
     organisations, senders = _correspondents(head, lookup)
-    if not has_anchor(subject) and not has_anchor(body):
+    is_read = has_anchor(subject) or has_anchor(body)
+    if not is_read and not has_known_name(f"{subject}\n{body}", lookup):
         if senders:
             yield from _only_sender(piece, body, senders, organisations)
         return

@@ -53,6 +53,7 @@ _STAFF_BEFORE = re.compile(
     r"|yours (?:sincerely|faithfully),?|(?:kind |best )?regards,?|thanks,?)\W{0,6}$",
     re.IGNORECASE,
 )
+_BARE = re.compile(r"(?<![\w./\-])\d{6,9}(?![\w/\-]|\.\d)", re.ASCII)
 _BESIDE = 4  # characters between a number and the family name beside it
 _CONTEXT = 40
 
@@ -72,6 +73,27 @@ def find_names(text: str, lookup: Lookup, taken: Taken) -> None:
     for match in _CAPITALS.finditer(text):
         if canonical.name_key(match[0]) in lookup.family and _is_beside(text, match, taken):
             _add(text, match.start(), match[0], lookup, taken, None)
+
+
+def has_known_name(text: str, lookup: Lookup) -> bool:
+    """Whether a given and a family name of the index stand beside each other anywhere."""
+    if not lookup.family:
+        return False
+    if any(_known_runs(match, lookup) for match in _RUN.finditer(text)):
+        return True
+    return any(_is_comma_name(match, lookup) for match in _COMMA.finditer(text))
+
+
+def find_local_beside(text: str, lookup: Lookup, taken: Taken) -> None:
+    """Add bare numbers that are local numbers of the index, in a line with a name."""
+    lines = {
+        text.count("\n", 0, one.start) for one in taken.finds if one.key in {"name", "birth", "nhs"}
+    }
+    for match in _BARE.finditer(text):
+        at = text.count("\n", 0, match.start())
+        if at in lines and taken.is_free(match.start(), match.end()) and lookup.count_local([match[0]]):
+            parts = ((FieldKind.LOCAL_NUMBER, f"{lookup.local_owner(match[0])}:{match[0]}"),)
+            taken.add(Find(match.start(), match.end(), "local", parts))
 
 
 def _add(
@@ -156,19 +178,18 @@ def find_tests(text: str, lookup: Lookup, taken: Taken) -> None:
         return
     words = [(one.start(), one.end(), one[0]) for one in TEST_WORD.finditer(text)]
     keys = [one[2].upper() if one[2].isalnum() else word_key(one[2]) for one in words]
-    at = 0
-    while at < len(words):
-        step = 1
-        most = min(lookup.test_starts.get(keys[at], 0), TEST_WORDS_MOST, len(words) - at)
+    starts = lookup.test_starts
+    behind = 0
+    for at in [at for at, key in enumerate(keys) if key in starts]:
+        most = min(starts[keys[at]], TEST_WORDS_MOST, len(words) - at) if at >= behind else 0
         for count in range(most, 0, -1):
             test = by_test.get("".join(keys[at : at + count]))
             if test is None or not _is_written_as_test(words[at : at + count], test):
                 continue
             start, end = words[at][0], words[at + count - 1][1]
             taken.add(Find(start, end, "test", ((FieldKind.TEST, test.code),)))
-            step = count
+            behind = at + count
             break
-        at += step
 
 
 def _is_written_as_test(words: list[tuple[int, int, str]], test: Test) -> bool:

@@ -89,7 +89,7 @@ class WirePerson:
         """A test by its code or its name."""
         known = lookup.by_test.get(word_key(code)) or lookup.by_test.get(word_key(name))
         value = known.code if known else canonical.letters(name or code)
-        self.add(FieldKind.TEST, value, name or code, at)
+        self.add(FieldKind.TEST, value, " ".join(filter(None, (code, name))), at)
 
     def text(self, kind: FieldKind, text: str, at: str) -> None:
         """A result or a narrative."""

@@ -124,8 +124,10 @@ def _hl7_people(raw: bytes, lookup: Lookup) -> Iterator[WirePerson]:
 
 
 def _with(person: WirePerson, header: list[tuple[FieldKind, str, str]]) -> WirePerson:
-    for kind, value, at in header:
-        person.add(kind, value, value, at)
+    """The sender counts where nobody is named who asked: it may be the laboratory."""
+    if not any(one.kind == FieldKind.ORGANISATION for one in person.found):
+        for kind, value, at in header:
+            person.add(kind, value, value, at)
     return person
 
 
