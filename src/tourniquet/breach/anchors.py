@@ -45,9 +45,11 @@ _LABELS = (
     rb"\bdate[ _]?of[ _]?birth\b",
     rb"\bbirth[ _]?da(?:te|y)\b",
     rb"\bborn\b",
-    rb"\b(?:hosp(?:ital)?|unit|district|casenote|case|pas|patient|pat|pt|mrn?|local)[ _]?(?:no|num|number|id|ref)\b",
+    rb"\b(?:hosp(?:ital)?|unit|district|casenote|case|pas|patient|pat|pt|mrn?|local)[ _]?"
+    rb"(?:no|num|number|id|ref)\b",
     rb"\bmrn\b",
-    rb"\b(?:pat|patient|pt|client|surname|sname|family[ _]?name|last[ _]?name|forename|first[ _]?name|given)[ _]?(?:name)?[\"']?[ ]?[:=]",
+    rb"\b(?:pat|patient|pt|client|surname|sname|family[ _]?name|last[ _]?name|forename"
+    rb"|first[ _]?name|given)[ _]?(?:name)?[\"']?[ ]?[:=]",
     rb"[\"']?\bname[\"']?[ ]?[:=]",
     rb"\bre: ",
     rb"\bdear [A-Z]",
@@ -61,7 +63,13 @@ _PATTERNS: tuple[tuple[Anchor, bytes, bool], ...] = (
     (Anchor.EMAIL, rb"[a-z0-9]@[a-z0-9\-]+\.", True),
     (Anchor.PHONE, rb"[^0-9.](?:\+44|0)[1237]\d{2,3}[ \-]?\d{3}[ \-]?\d{3,4}[^0-9]", False),
     (Anchor.DATE, rb"[^\n0-9/.\-]\d{1,2}[/.\-]\d{1,2}[/.\-](?:19|20)?\d{2}[^0-9/.:\-]", False),
-    (Anchor.DATE, rb"[^\n0-9]\d{1,2}(?:st|nd|rd|th)?[ \-]" + _MONTH + rb"[a-z]{0,6}[ \-,]{1,2}(?:19|20)?\d{2}\b", True),
+    (
+        Anchor.DATE,
+        rb"[^\n0-9]\d{1,2}(?:st|nd|rd|th)?[ \-]"
+        + _MONTH
+        + rb"[a-z]{0,6}[ \-,]{1,2}(?:19|20)?\d{2}\b",
+        True,
+    ),
     (Anchor.DATE, rb"[^\n0-9\-](?:19|20)\d{2}-\d{2}-\d{2}[^T0-9: \-]", False),
     (Anchor.NAME, rb"\b[A-Z][A-Z'\-]{1,20}, ?[A-Z][a-z]", False),
     (Anchor.HONORIFIC, rb"\b(?:Mrs?|Miss|Ms|Mx|Master|Baby|Dear)\b\.? [A-Z]", False),

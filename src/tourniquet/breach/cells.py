@@ -24,7 +24,23 @@ from tourniquet.breach.numbers import DIGITS, has_right_check_digit
 
 CELL_CHARACTERS_MOST = 300  # of an address, a test or a result
 _PLACEHOLDERS = frozenset(
-    {"", "-", "--", "?", ".", "N/A", "NULL", "NONE", "NIL", "NOT KNOWN", "UNKNOWN", "NAN", "#N/A", "\\N", "TBC"}
+    {
+        "",
+        "-",
+        "--",
+        "?",
+        ".",
+        "N/A",
+        "NULL",
+        "NONE",
+        "NIL",
+        "NOT KNOWN",
+        "UNKNOWN",
+        "NAN",
+        "#N/A",
+        "\\N",
+        "TBC",
+    }
 )
 _BRACKETS = re.compile(r"\([^)]*\)?")
 _ODS = re.compile(r"(?=[A-Z0-9]*\d)[A-Z0-9]{3,12}", re.ASCII)
@@ -87,8 +103,10 @@ def _numbers_within(
     return out
 
 
-def _nhs_number(text: str, column: Column, lookup: Lookup) -> Fields:
-    if found := canonical.nhs_number(text.replace(".", "").removesuffix("0") if ".0" in text else text):
+def _nhs_number(text: str, column: Column, _lookup: Lookup) -> Fields:
+    if found := canonical.nhs_number(
+        text.replace(".", "").removesuffix("0") if ".0" in text else text
+    ):
         return (Field(FieldKind.NHS_NUMBER, found, text, column.at),)
     if found := canonical.nhs_number(re.sub(r"[\s.\-]", "", text)):
         return (Field(FieldKind.NHS_NUMBER, found, text, column.at),)
@@ -102,10 +120,14 @@ def _local_number(text: str, column: Column, lookup: Lookup) -> Fields:
     number = canonical.local_number(text.removesuffix(".0"))[:CELL_CHARACTERS_MOST]
     whose, colon, rest = number.partition(":")
     if colon and whose in lookup.by_code:
-        return (Field(FieldKind.LOCAL_NUMBER, f"{lookup.by_code[whose].code}:{rest}", text, column.at),)
+        return (
+            Field(FieldKind.LOCAL_NUMBER, f"{lookup.by_code[whose].code}:{rest}", text, column.at),
+        )
     if len(number) < 3 or not any(sign.isdigit() for sign in number):
         return ()
-    return (Field(FieldKind.LOCAL_NUMBER, f"{lookup.local_owner(number)}:{number}", text, column.at),)
+    return (
+        Field(FieldKind.LOCAL_NUMBER, f"{lookup.local_owner(number)}:{number}", text, column.at),
+    )
 
 
 def _name(text: str, column: Column, lookup: Lookup) -> Fields:
@@ -113,27 +135,27 @@ def _name(text: str, column: Column, lookup: Lookup) -> Fields:
     return tuple(Field(FieldKind(kind), value, text, column.at) for kind, value in parts)
 
 
-def _family_name(text: str, column: Column, lookup: Lookup) -> Fields:
+def _family_name(text: str, column: Column, _lookup: Lookup) -> Fields:
     value = family(_BRACKETS.sub(" ", text[:NAME_CHARACTERS_MOST]))
     return (Field(FieldKind.FAMILY_NAME, value, text, column.at),) if value else ()
 
 
-def _given_names(text: str, column: Column, lookup: Lookup) -> Fields:
+def _given_names(text: str, column: Column, _lookup: Lookup) -> Fields:
     value = family(_BRACKETS.sub(" ", text[:NAME_CHARACTERS_MOST]))
     return (Field(FieldKind.GIVEN_NAMES, value, text, column.at),) if value else ()
 
 
-def _birth_date(text: str, column: Column, lookup: Lookup) -> Fields:
+def _birth_date(text: str, column: Column, _lookup: Lookup) -> Fields:
     found = read_dates(text, month_first=column.month_first)
     return tuple(Field(FieldKind.BIRTH_DATE, one, text, column.at) for one in found)
 
 
-def _date(text: str, column: Column, lookup: Lookup) -> Fields:
+def _date(text: str, column: Column, _lookup: Lookup) -> Fields:
     found = read_dates(text, month_first=column.month_first)
     return (Field(FieldKind.DATE, found[0], text, column.at),) if found else ()
 
 
-def _phone(text: str, column: Column, lookup: Lookup) -> Fields:
+def _phone(text: str, column: Column, _lookup: Lookup) -> Fields:
     parts = [text] if canonical.phone(text) else re.split(r"[/;,|]| or ", text)[:4]
     if not any(map(canonical.phone, parts)):
         joined = re.sub(r"[^\d+]", "", text)
@@ -146,7 +168,7 @@ def _phone(text: str, column: Column, lookup: Lookup) -> Fields:
 
 
 def _one(kind: FieldKind, of: Callable[[str], str]) -> Callable[[str, Column, Lookup], Fields]:
-    def read(text: str, column: Column, lookup: Lookup) -> Fields:
+    def read(text: str, column: Column, _lookup: Lookup) -> Fields:
         value = of(text)
         return (Field(kind, value, text, column.at),) if value else ()
 
@@ -177,7 +199,9 @@ def _test(text: str, column: Column, lookup: Lookup) -> Fields:
     if not any(word_key(one) in lookup.by_test for one in parts):
         parts = [text]
     return tuple(
-        Field(FieldKind.TEST, test_value(one, lookup), text, column.at) for one in parts if one.strip()
+        Field(FieldKind.TEST, test_value(one, lookup), text, column.at)
+        for one in parts
+        if one.strip()
     )
 
 
@@ -194,8 +218,15 @@ def _result(text: str, column: Column, lookup: Lookup) -> Fields:
     return (Field(FieldKind.TEST, test_value(column.test, lookup), column.test, column.at), result)
 
 
-def _narrative(text: str, column: Column, lookup: Lookup) -> Fields:
-    return (Field(FieldKind.NARRATIVE, text[:VALUE_CHARACTERS_MOST], text[:VALUE_CHARACTERS_MOST], column.at),)
+def _narrative(text: str, column: Column, _lookup: Lookup) -> Fields:
+    return (
+        Field(
+            FieldKind.NARRATIVE,
+            text[:VALUE_CHARACTERS_MOST],
+            text[:VALUE_CHARACTERS_MOST],
+            column.at,
+        ),
+    )
 
 
 _READERS: dict[Meaning, Callable[[str, Column, Lookup], Fields]] = {

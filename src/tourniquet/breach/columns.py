@@ -39,13 +39,15 @@ _MEASURED = re.compile(
     re.ASCII,
 )
 _STREET = re.compile(
-    r"\d+[A-Za-z]?,? [A-Z].*|.*\b(?:ROAD|STREET|AVENUE|LANE|CLOSE|DRIVE|WAY|COURT|HOUSE|FLAT|GARDENS"
-    r"|TERRACE|CRESCENT|PLACE|SQUARE|RD|ST|AVE|GROVE|HILL)\b.*",
+    r"\d+[A-Za-z]?,? [A-Z].*|.*\b(?:ROAD|STREET|AVENUE|LANE|CLOSE|DRIVE|WAY|COURT|HOUSE|FLAT"
+    r"|GARDENS|TERRACE|CRESCENT|PLACE|SQUARE|RD|ST|AVE|GROVE|HILL)\b.*",
     re.IGNORECASE,
 )
 _STAFF = re.compile(r"(?:DR|PROF|PROFESSOR|NURSE|SISTER|MIDWIFE|CONSULTANT)\.? ", re.IGNORECASE)
 _SEXES = frozenset({"M", "F", "MALE", "FEMALE", "U", "UNKNOWN", "I", "MAN", "WOMAN", "BOY", "GIRL"})
-_NAME_LIKE = re.compile(r"[^\W\d_][^\W\d_'’`.\-]*(?:['’`.\- ,()]+[^\W\d_'’`.\-]+)*[.)]?")
+_NAME_LIKE = re.compile(
+    r"[^\W\d_][^\W\d_'\u2019`.\-]*(?:['\u2019`.\- ,()]+[^\W\d_'\u2019`.\-]+)*[.)]?"
+)
 _NUMBERS_DATE = re.compile(r"(\d{1,2})([/.\- ])(\d{1,2})[/.\- ](\d{4}|\d{2})(?:[ T].*)?", re.ASCII)
 _YEAR = re.compile(r"(?:19|20)\d\d", re.ASCII)
 _NAMING = frozenset(
@@ -99,7 +101,9 @@ def decide(
         text = headings[at] if at < len(headings) else ""
         columns.append(_decide_one(column_letters(offset + at), text, heading, sample, lookup))
     columns = _birth_dates(_initials(columns, samples, headings), samples, headings)
-    is_american = any(_is_month_first(s) for c, s in zip(columns, samples, strict=True) if _dated(c))
+    is_american = any(
+        _is_month_first(s) for c, s in zip(columns, samples, strict=True) if _dated(c)
+    )
     return tuple(
         _ordered(column, sample, lookup, is_american=is_american)
         for column, sample in zip(columns, samples, strict=True)
@@ -143,9 +147,9 @@ def _decide_one(
         meaning = Meaning.NHS_NUMBER
     elif meaning in _NAMING:
         meaning = _name_meaning(meaning, sample, lookup)
-    elif meaning == Meaning.LOCAL_NUMBER and sample.share(_has_digit) < _FEW:
-        meaning = by_content(sample.values, lookup)
-    elif meaning == Meaning.BIRTH_DATE and sample.share(_is_date_like) < _FEW:
+    elif (meaning == Meaning.LOCAL_NUMBER and sample.share(_has_digit) < _FEW) or (
+        meaning == Meaning.BIRTH_DATE and sample.share(_is_date_like) < _FEW
+    ):
         meaning = by_content(sample.values, lookup)
     elif meaning == Meaning.STAFF and sample.share(_is_practice_code(lookup)) >= _HALF:
         meaning = Meaning.PRACTICE
@@ -208,27 +212,23 @@ def by_content(values: tuple[str, ...], lookup: Lookup) -> Meaning:
 
 
 def _coded(sample: _Sample, lookup: Lookup) -> Meaning | None:
-    """Codes and numbers."""
-    if sample.share(canonical.email) >= _HALF:
-        return Meaning.EMAIL
-    if sample.share(canonical.postcode) >= _HALF:
-        return Meaning.POSTCODE
-    if sample.share(lambda one: one[0] in "0+" and canonical.phone(one)) >= _HALF:
-        return Meaning.PHONE
-    if all(one.upper() in _SEXES for one in sample.values):
-        return Meaning.SEX
-    if sample.share(lambda one: one.upper() in lookup.by_code) >= _HALF:
-        return Meaning.ORGANISATION
-    if sample.share(_is_practice_code(lookup)) >= _HALF:
-        return Meaning.PRACTICE
-    if sample.share(lambda one: word_key(one) in lookup.by_test) >= _HALF:
-        return Meaning.TEST
-    if sample.share(lambda one: _has_digit(one) and canonical.dates(one)) >= _MOST:
-        return Meaning.DATE
+    """Codes and numbers: the first meaning of which enough of the column is."""
+    tests: tuple[tuple[Meaning, float, Callable[[str], object]], ...] = (
+        (Meaning.EMAIL, _HALF, canonical.email),
+        (Meaning.POSTCODE, _HALF, canonical.postcode),
+        (Meaning.PHONE, _HALF, lambda one: one[0] in "0+" and canonical.phone(one)),
+        (Meaning.SEX, 1.0, lambda one: one.upper() in _SEXES),
+        (Meaning.ORGANISATION, _HALF, lambda one: one.upper() in lookup.by_code),
+        (Meaning.PRACTICE, _HALF, _is_practice_code(lookup)),
+        (Meaning.TEST, _HALF, lambda one: word_key(one) in lookup.by_test),
+        (Meaning.DATE, _MOST, lambda one: _has_digit(one) and canonical.dates(one)),
+    )
+    for meaning, least, fits in tests:
+        if sample.share(fits) >= least:
+            return meaning
     local = [canonical.local_number(one) for one in sample.values]
-    if lookup.count_local(local) >= max(1, _SOME * len(local)):
-        return Meaning.LOCAL_NUMBER
-    return None
+    is_local = lookup.count_local(local) >= max(1, _SOME * len(local))
+    return Meaning.LOCAL_NUMBER if is_local else None
 
 
 def _written(sample: _Sample, lookup: Lookup) -> Meaning:
@@ -292,7 +292,9 @@ def _birth_dates(
     """Where no column is headed as birth dates: the one whose dates are spread as lives are."""
     if any(column.meaning == Meaning.BIRTH_DATE and not column.whose for column in columns):
         return columns
-    if not any(column.meaning in _NAMING or column.meaning == Meaning.NHS_NUMBER for column in columns):
+    if not any(
+        column.meaning in _NAMING or column.meaning == Meaning.NHS_NUMBER for column in columns
+    ):
         return columns
     best, widest = -1, 0.0
     for at, (column, sample) in enumerate(zip(columns, samples, strict=True)):
@@ -315,10 +317,8 @@ def _birth_dates(
 
 
 def _spread_years(sample: _Sample) -> float:
-    """Years between early and late ones; for a few values, how long before the latest year known."""
-    years = sorted(
-        int(found[0][:4]) for one in sample.values if (found := canonical.dates(one))
-    )
+    """Years between early and late ones; of a few values, how long ago the first is."""
+    years = sorted(int(found[0][:4]) for one in sample.values if (found := canonical.dates(one)))
     if not years:
         return 0.0
     if len(years) <= 3:
@@ -329,7 +329,9 @@ def _spread_years(sample: _Sample) -> float:
 def _are_serials(sample: _Sample) -> bool:
     if len(sample.values) < CONTRADICTED_LEAST:
         return False
-    numbers = [int(one) for one in sample.values if one.isascii() and one.isdigit() and len(one) < 6]
+    numbers = [
+        int(one) for one in sample.values if one.isascii() and one.isdigit() and len(one) < 6
+    ]
     if len(numbers) < len(sample.values):
         return False
     low, high = min(numbers), max(numbers)

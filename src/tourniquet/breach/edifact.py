@@ -4,7 +4,7 @@ Invariants:
 - UNA's signs are used where they stand; else those of the NHS: `+`, `:`, `'`, `?`.
 - Unknown segments say nothing; nothing raises on any bytes.
 
-Source: NHS EDIFACT pathology messages, implementation guides of MEDRPT and MEDREQ, read November 2026.
+Source: NHS EDIFACT pathology messages, guides of MEDRPT and MEDREQ, read November 2026.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def _split(text: str, sign: str, release: str) -> list[str]:
     """Split where a sign stands that is not released."""
     if release not in text:
         return text.split(sign)
-    pattern = re.compile(f"(?:{re.escape(release)}.|[^{re.escape(sign + release)}])+|{re.escape(sign)}", re.DOTALL)
+    pattern = re.compile(
+        f"(?:{re.escape(release)}.|[^{re.escape(sign + release)}])+|{re.escape(sign)}", re.DOTALL
+    )
     out = [""]
     for match in pattern.finditer(text):
         if match[0] == sign:
@@ -146,6 +148,8 @@ def _read_patient(segment: Segment, person: WirePerson) -> None:
 
 def _read_address(segment: Segment, person: WirePerson) -> None:
     lines = [one.strip() for element in segment[3:5] for one in element if one.strip()]
-    lines = lines or [one.strip() for one in segment[5] if one.strip()] if len(segment) > 5 else lines
+    lines = (
+        lines or [one.strip() for one in segment[5] if one.strip()] if len(segment) > 5 else lines
+    )
     codes = [one for element in segment[4:] for one in element if canonical.postcode(one)]
     person.address(", ".join(lines), codes[0] if codes else "", "NAD+PAT")

@@ -73,9 +73,7 @@ class _Rules:
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     read = tomllib.loads(files(__package__).joinpath("sensitive.toml").read_text(encoding="utf-8"))
-    groups = "|".join(
-        f"(?P<{name}>(?:{'|'.join(words)}))" for name, words in read["words"].items()
-    )
+    groups = "|".join(f"(?P<{name}>(?:{'|'.join(words)}))" for name, words in read["words"].items())
     before, after = (
         "|".join(re.escape(one) for one in sorted(read["negations"][side], key=len, reverse=True))
         for side in ("before", "after")
@@ -123,7 +121,10 @@ def _mentions(text: str) -> list[tuple[str, int, int]]:
 def _is_word_by_chance(match: re.Match[str]) -> bool:
     """`aids`, `top`, `li` and `prep` are abbreviations in capitals alone."""
     word = match[0]
-    return word.upper() in {"AIDS", "TOP", "LI", "STD", "STI", "GUM", "GIC", "RPR"} and not word.isupper()
+    return (
+        word.upper() in {"AIDS", "TOP", "LI", "STD", "STI", "GUM", "GIC", "RPR"}
+        and not word.isupper()
+    )
 
 
 def _is_negated_at(text: str, start: int, end: int) -> bool:
@@ -139,15 +140,17 @@ def exposure_of(fragment: Fragment, lookup: Lookup, *, path: str = "") -> Exposu
     if Mark.BLANK in fragment.marks:
         return NOTHING
     found = {
-        CATEGORIES[one.kind] for one in fragment.fields if one.kind in CATEGORIES and one.at != _TITLE
+        CATEGORIES[one.kind]
+        for one in fragment.fields
+        if one.kind in CATEGORIES and one.at != _TITLE
     }
     sensitive: set[str] = set()
     plain: set[str] = set()
     tested: set[str] = set()
     for one in fragment.fields:
-        if one.kind == FieldKind.TEST and (test := lookup.by_test.get(word_key(one.value))):
-            if test.category:
-                tested.add(test.category)
+        if one.kind == FieldKind.TEST:
+            test = lookup.by_test.get(word_key(one.value))
+            tested |= {test.category} if test and test.category else set()
         if one.kind in _TOLD_BY_WORDS:
             for text in {one.value, one.raw}:
                 sensitive |= sensitive_words(text)

@@ -30,39 +30,52 @@ VALUE_CHARACTERS_MOST = 200
 LOCAL_DIGITS_LEAST = 4
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 DATE = (
-    r"(?<![\d/.\-])(?:\d{1,2}([/.\- ])\d{1,2}\1(?:19|20)?\d{2}(?![\d/]|[.\-]\d)|(?:19|20)\d{2}-\d{2}-\d{2}(?!\d)"
+    r"(?<![\d/.\-])(?:\d{1,2}([/.\- ])\d{1,2}\1(?:19|20)?\d{2}(?![\d/]|[.\-]\d)"
+    r"|(?:19|20)\d{2}-\d{2}-\d{2}(?!\d)"
     rf"|\d{{1,2}}(?:st|nd|rd|th)?[ \-.]?(?:of )?{_MONTH}[ \-.,]{{1,2}}(?:\d{{4}}|\d{{2}})(?!\d)"
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}(?!\d)|(?:19|20)\d{{6}}(?!\d))"
 )
 _OF = re.compile(r"\bof\b", re.IGNORECASE)
 _DATE = re.compile(DATE, re.IGNORECASE | re.ASCII)
 _SEPARATOR = re.compile(r"(?<!\d\d)[:=](?!//)")
-_JOINERS = str.maketrans("_/-;", "    ")
+_DELIMITERS = str.maketrans(
+    dict.fromkeys('=:;,"{}()[]<>|\t\r\n', "\n") | dict.fromkeys("_/-'", " ")
+)  # labels lie between these
+_STAMP = re.compile(
+    r"[\[(]?\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}[\d:.,]*(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII
+)
 _NUMBER = re.compile(r"(?<![\d.])\d{3}([ .\-\u00a0]?)\d{3}\1\d{4}(?!\d|\.\d)", re.ASCII)
 _NHS_BARE = re.compile(
-    r"\bnhs(?:[ _]?(?:no|number|num|id))?\b\.?[ \"']*(?:is|of|:|=|#)?[ \"']*(\d[\d \-.]{5,14}\d)(?!\d)",
+    r"\bnhs(?:[ _]?(?:no|number|num|id))?\b\.?[ \"']*(?:is|of|:|=|#)?[ \"']*"
+    r"(\d[\d \-.]{5,14}\d)(?!\d)",
     re.IGNORECASE | re.ASCII,
 )
 _BORN_BARE = re.compile(
-    r"\b(?:d\.? ?o\.? ?b\b\.?|date of birth|birth ?da(?:te|y)|born|b\.)[ \"']*(?:on|is|was|:|=)?[ \"']*(?=[\dA-Z])",
+    r"\b(?:d\.? ?o\.? ?b\b\.?|date of birth|birth ?da(?:te|y)|born|b\.)[ \"']*"
+    r"(?:on|is|was|:|=)?[ \"']*(?=[\dA-Z])",
     re.IGNORECASE,
 )
 _LOCAL_BARE = re.compile(
-    r"\b(?:hosp(?:ital)?|unit|mrn|pas|case ?notes?|patient|pt)\b\.? ?(?:no|num|number|id|ref)?\b\.?[ \"']*[:=#]?"
-    r"[ \"']*([A-Z]{0,3}\d{4,9}[A-Z]?)\b",
+    r"\b(?:hosp(?:ital)?|unit|mrn|pas|case ?notes?|patient|pt)\b\.? ?(?:no|num|number|id|ref)?"
+    r"\b\.?[ \"']*[:=#]?[ \"']*([A-Z]{0,3}\d{4,9}[A-Z]?)\b",
     re.IGNORECASE | re.ASCII,
 )
 _LOCAL_VALUE = re.compile(r"[A-Z]{0,3}[ \-]?\d[\dA-Z/]{2,11}", re.IGNORECASE | re.ASCII)
 _LOCAL_SHAPED = re.compile(r"\b(?:[A-Z]{1,3}\d{4,9}|\d{5,9}[A-Z])\b", re.ASCII)
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}\b", re.ASCII)
-_STREET_BEFORE = re.compile(r"(?:^|[\n:;\"|]|, (?=\d)|  )\s*((?:Flat |Apt )?\d+[A-Za-z]?,? [A-Z][^\n:;\"|]{3,90}?)[,\s]*$")
-_PHONE = re.compile(r"(?<![\d.])(?:\+44 ?(?:\(0\) ?)?|\(?0)[1237]\d{1,4}\)?(?:[ \-]?\d{2,6}){1,3}(?!\d)", re.ASCII)
+_STREET_BEFORE = re.compile(
+    r"(?:^|[\n:;\"|]|, (?=\d)|  )\s*((?:Flat |Apt )?\d+[A-Za-z]?,? [A-Z][^\n:;\"|]{3,90}?)[,\s]*$"
+)
+_PHONE = re.compile(
+    r"(?<![\d.])(?:\+44 ?(?:\(0\) ?)?|\(?0)[1237]\d{1,4}\)?(?:[ \-]?\d{2,6}){1,3}(?!\d)", re.ASCII
+)
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-']+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+", re.ASCII)
 _CODE = re.compile(r"(?<![A-Za-z0-9@.])[A-Z][A-Z0-9]{2,9}(?![A-Za-z0-9@])", re.ASCII)
 _SEX = re.compile(r"\b(?:female|male)\b", re.IGNORECASE)
 _RESULT = re.compile(
     r"\b(?:result(?:s|ed)?|reported(?: on [^:\n]{5,30})?)(?: was| is| were| as|:)?:? "
-    r"((?:[<>]?\d+(?:\.\d+)?(?: ?[a-zA-Zµ%][\w/*^]*)?)|(?:not )?detected|positive|negative|(?:non-?)?reactive"
+    r"((?:[<>]?\d+(?:\.\d+)?(?: ?[a-zA-Zµ%][\w/*^]*)?)|(?:not )?detected|positive|negative"
+    r"|(?:non-?)?reactive"
     r"|[AB0O]{1,2} RhD \w+|equivocal|normal|raised|(?<=result was )[A-Z][^?.\n]{2,60}"
     r"|(?<=: )[A-Z][a-z][^?.\n]{2,60})",
     re.IGNORECASE,
@@ -115,6 +128,8 @@ class Taken:
 def find_values(text: str, lookup: Lookup) -> Taken:
     """Everything but names without labels; the caller adds those (breach.spoken)."""
     taken = Taken(len(text))
+    if stamp := _STAMP.match(text):
+        taken.cover(0, stamp.end())
     # 1.
     _labelled(text, lookup, taken)
     # 2.
@@ -150,8 +165,9 @@ def _mail(at: int, text: str, lookup: Lookup) -> Find:
 
 def _labelled(text: str, lookup: Lookup, taken: Taken) -> None:
     labels: list[tuple[int, int, Heading]] = []
+    flat = text.translate(_DELIMITERS)
     for match in _SEPARATOR.finditer(text):
-        found = _label_before(text, match.start())
+        found = _label_before(flat, match.start())
         if found is not None:
             labels.append((found[0], match.end(), found[1]))
     for number, (start, end, heading) in enumerate(labels):
@@ -164,21 +180,19 @@ def _labelled(text: str, lookup: Lookup, taken: Taken) -> None:
             taken.add(find)
 
 
-def _label_before(text: str, at: int) -> tuple[int, Heading] | None:
+def _label_before(flat: str, at: int) -> tuple[int, Heading] | None:
     """The label that ends right before a separator: where it begins and what it means."""
-    low = max(0, at - LABEL_CHARACTERS_MOST)
-    before = text[low:at].rstrip(" \"'")
-    line = before.rfind("\n") + 1
-    words = before[line:].translate(_JOINERS).split(" ")[-LABEL_WORDS_MOST:]
-    start = len(before) - len(" ".join(words))
+    before = flat[max(0, at - LABEL_CHARACTERS_MOST) : at].rstrip("\n ")
+    end = max(0, at - LABEL_CHARACTERS_MOST) + len(before)
+    words = before[before.rfind("\n") + 1 :].split(" ")[-LABEL_WORDS_MOST:]
+    start = end - len(" ".join(words))
     for word in words:
-        label = before[start:]
-        if word and (word[0].isalpha() or word[0] in "\"'({[,") and len(label) > 1:
-            inner = label.lstrip("\"'({[,")
-            if inner and (heading := find_label(inner)) is not None:
-                return low + len(before) - len(inner), heading
-            if inner.upper() == "RE":
-                return low + len(before) - len(inner), Heading(Meaning.NAME)
+        if word and word[0].isalpha():
+            label = flat[start:end]
+            if (heading := find_label(label)) is not None:
+                return start, heading
+            if label.upper() == "RE":
+                return start, Heading(Meaning.NAME)
         start += len(word) + 1
     return None
 
@@ -198,7 +212,9 @@ def _read_value(value: str, at: int, heading: Heading, lookup: Lookup) -> Find |
     ):
         return _named_value(value, at, meaning, role, lookup)
     if meaning == Meaning.NHS_NUMBER:
-        return nhs_find(re.match(r"\d[\d \-.]{5,14}\d(?!\d)|[\d.]+E\+\d+", value, re.ASCII), at, role)
+        return nhs_find(
+            re.match(r"\d[\d \-.]{5,14}\d(?!\d)|[\d.]+E\+\d+", value, re.ASCII), at, role
+        )
     if meaning == Meaning.LOCAL_NUMBER:
         match = _LOCAL_VALUE.match(value)
         return _local(match[0], at, role, lookup) if match else None
@@ -206,16 +222,15 @@ def _read_value(value: str, at: int, heading: Heading, lookup: Lookup) -> Find |
         match = _DATE.match(value)
         key = "birth" if meaning == Meaning.BIRTH_DATE else "date"
         return date_find(match, at, key, role=role) if match else None
-    end = found.start() if (found := re.search(r"[\n\r|;\"{}<>\t]|   ", value)) else len(value)
+    ends = r"[\n\r|;\"{}\t]|   " if meaning == Meaning.RESULT else r"[\n\r|;\"{}<>\t]|   "
+    end = found.start() if (found := re.search(ends, value)) else len(value)
     return _coded_value(value[:end].strip(" ,'"), at, meaning, role, lookup)
 
 
-def _coded_value(
-    text: str, at: int, meaning: Meaning, role: Role, lookup: Lookup
-) -> Find | None:
+def _coded_value(text: str, at: int, meaning: Meaning, role: Role, lookup: Lookup) -> Find | None:
     parts: tuple[tuple[FieldKind, str], ...] = ()
     if meaning == Meaning.SEX:
-        parts = ((FieldKind.SEX, canonical.sex(text.split(" ")[0])),)
+        parts = ((FieldKind.SEX, canonical.sex(text.split(" ", maxsplit=1)[0])),)
     elif meaning == Meaning.TEST and text:
         known = lookup.by_test.get(word_key(text))
         parts = ((FieldKind.TEST, known.code if known else canonical.letters(text)),)
@@ -236,21 +251,20 @@ def _coded_value(
 
 
 _NAME_VALUE = re.compile(
-    r"(?:(?:[^\W\d_a-z][\w.'’\-]*|de|van|von|der|la|le|al|bin|el|née|nee|formerly)(?:,? |,|$)?"
+    r"(?:(?:[^\W\d_a-z][\w.'\u2019\-]*|de|van|von|der|la|le|al|bin|el|née|nee|formerly)(?:,? |,|$)?"
     r"|\((?:Mrs?|Miss|Ms|Mx|née [^)]*|formerly [^)]*)\)){1,7}"
 )
 _NOT_NAMES = frozenset(
-    (
-        "NHS DOB DATE BORN HOSP HOSPITAL UNIT MRN NO NUMBER PLEASE THE DEAR THANK YOURS REF RE SEX MALE FEMALE ADDRESS"
-        " TEL PHONE POSTCODE COLLEAGUE SIR MADAM DOCTOR PATIENT CLINIC WARD RESULT RESULTS ACTION WHO HAS IS WAS AND"
-        " CONSULTANT GP NAME SURNAME FORENAME AGE LAB SAMPLE TEST REPORT ALL TEAM COLLEAGUES BOTH EVERYONE TO FROM CC"
-    ).split()
+    {"NHS", "DOB", "DATE", "BORN", "HOSP", "HOSPITAL", "UNIT", "MRN", "NO", "NUMBER", "PLEASE"}
+    | {"THE", "DEAR", "THANK", "YOURS", "REF", "RE", "SEX", "MALE", "FEMALE", "ADDRESS", "TEL"}
+    | {"PHONE", "POSTCODE", "COLLEAGUE", "SIR", "MADAM", "DOCTOR", "PATIENT", "CLINIC", "WARD"}
+    | {"RESULT", "RESULTS", "ACTION", "WHO", "HAS", "IS", "WAS", "AND", "CONSULTANT", "GP", "NAME"}
+    | {"SURNAME", "FORENAME", "AGE", "LAB", "SAMPLE", "TEST", "REPORT", "ALL", "TEAM", "BOTH"}
+    | {"COLLEAGUES", "EVERYONE", "TO", "FROM", "CC"}
 )
 
 
-def _named_value(
-    value: str, at: int, meaning: Meaning, role: Role, lookup: Lookup
-) -> Find | None:
+def _named_value(value: str, at: int, meaning: Meaning, role: Role, lookup: Lookup) -> Find | None:
     match = _NAME_VALUE.match(value)
     if match is None:
         match = re.match(r"[^\W\d_]{2,}(?:[ ,]+[^\W\d_]+){0,3}", value)
@@ -293,14 +307,25 @@ def nhs_find(match: re.Match[str] | None, at: int, role: Role = Role.PATIENT) ->
     inner = _NUMBER.match(text)
     if inner and (right := canonical.nhs_number(re.sub(r"\D", "", inner[0]))):
         return Find(
-            start, start + inner.end(), "nhs", ((FieldKind.NHS_NUMBER, right),), role, is_labelled=True
+            start,
+            start + inner.end(),
+            "nhs",
+            ((FieldKind.NHS_NUMBER, right),),
+            role,
+            is_labelled=True,
         )
     near = read_near(text)
     if right := canonical.nhs_number(near):
-        parts = ((FieldKind.NHS_NUMBER, right),)
-    else:
-        parts = ((FieldKind.NHS_NUMBER_NEAR, near),) if near else ()
-    return Find(start, start + len(text), "nhs", parts, role, is_labelled=True) if parts else None
+        return Find(
+            start,
+            start + len(text),
+            "nhs",
+            ((FieldKind.NHS_NUMBER, right),),
+            role,
+            is_labelled=True,
+        )
+    parts = ((FieldKind.NHS_NUMBER_NEAR, near),)
+    return Find(start, start + len(text), "nhs", parts, role, is_labelled=True) if near else None
 
 
 def _local(text: str, at: int, role: Role, lookup: Lookup) -> Find | None:
@@ -344,9 +369,10 @@ def _numbers(text: str, lookup: Lookup, taken: Taken) -> None:
 
 def _dates(text: str, taken: Taken) -> None:
     for match in _BORN_BARE.finditer(text):
-        if date := _DATE.match(text, match.end()):
-            if (find := date_find(date, 0, "birth")) is not None:
-                taken.add(find)
+        date = _DATE.match(text, match.end())
+        find = date_find(date, 0, "birth") if date else None
+        if find is not None:
+            taken.add(find)
     for match in _DATE.finditer(text):
         if not taken.is_free(match.start(), match.end()):
             continue

@@ -65,7 +65,9 @@ class Lookup:
     sole_owners: Mapping[str, str] = field(default_factory=dict)  # those with one owner
     organisations: tuple[Organisation, ...] = ()
     tests: tuple[Test, ...] = ()
-    by_code: Mapping[str, Organisation] = field(default_factory=dict)  # ODS and client codes, and names
+    by_code: Mapping[str, Organisation] = field(
+        default_factory=dict
+    )  # ODS and client codes, and names
     by_domain: Mapping[str, Organisation] = field(default_factory=dict)
     by_test: Mapping[str, Test] = field(default_factory=dict)  # codes and names, by word_key
     test_starts: Mapping[str, int] = field(default_factory=dict)  # first word: most words behind
@@ -97,9 +99,7 @@ class Lookup:
         wanted = np.array(
             [one.encode("ascii", "replace")[:LOCAL_NUMBER_CHARACTERS_MOST] for one in values]
         )
-        at = np.minimum(
-            np.searchsorted(self.local_numbers, wanted), self.local_numbers.size - 1
-        )
+        at = np.minimum(np.searchsorted(self.local_numbers, wanted), self.local_numbers.size - 1)
         return int((self.local_numbers[at] == wanted).sum())
 
     def local_owner(self, number: str, hints: Iterable[str] = ()) -> str:
@@ -295,7 +295,8 @@ def _rows(file: Path, required: tuple[str, ...]) -> Iterator[dict[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             reader = csv.DictReader(opened, strict=True)
-            missing = [name for name in required if name not in (reader.fieldnames or ())]
+            names = frozenset(reader.fieldnames or ())
+            missing = [name for name in required if name not in names]
             if missing:
                 raise UserError(
                     f"The first line does not name {' and '.join(missing)}.",
@@ -309,7 +310,7 @@ def _rows(file: Path, required: tuple[str, ...]) -> Iterator[dict[str, str]]:
                         where=file.name,
                         remedy="Give the organisations or tests of this review alone.",
                     )
-                yield {name: value or "" for name, value in row.items() if name in reader.fieldnames}  # type: ignore[operator]  # checked above
+                yield {name: value or "" for name, value in row.items() if name in names}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"The file can't be read: {error}.", where=file.name, remedy="See the file."

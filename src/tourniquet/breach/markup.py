@@ -1,7 +1,7 @@
 """Fragments of markup: values with the names around them, one `name: value` to a line.
 
-Records are told apart where a name comes again that one record has once, or at a blank line; each is
-a table of one row whose headings are the names.
+Records are told apart where a name comes again that one record has once, or at a blank line; each
+is a table of one row whose headings are the names.
 
 Invariants:
 - A value is read as a cell under its name (breach.cells); names that are unknown say nothing.
@@ -86,7 +86,9 @@ def _of_record(
 def _settled(one: Field, lookup: Lookup, hints: tuple[str, ...]) -> Field:
     if one.kind != FieldKind.LOCAL_NUMBER or not one.value.startswith(":"):
         return one
-    return Field(one.kind, f"{lookup.local_owner(one.value[1:], hints)}{one.value}", one.raw, one.at)
+    return Field(
+        one.kind, f"{lookup.local_owner(one.value[1:], hints)}{one.value}", one.raw, one.at
+    )
 
 
 def _marks(fields: tuple[Field, ...]) -> tuple[Mark, ...]:
@@ -94,6 +96,8 @@ def _marks(fields: tuple[Field, ...]) -> tuple[Mark, ...]:
     for one in fields:
         if one.kind in {FieldKind.NAME, FieldKind.FAMILY_NAME} and is_test_patient(one.raw):
             marks.append(Mark.TEST_PATIENT)
-        if one.kind in {FieldKind.RESULT, FieldKind.NARRATIVE, FieldKind.TEST} and is_negated(one.raw):
+        if one.kind in {FieldKind.RESULT, FieldKind.NARRATIVE, FieldKind.TEST} and is_negated(
+            one.raw
+        ):
             marks.append(Mark.NEGATED)
     return tuple(dict.fromkeys(marks))

@@ -29,25 +29,30 @@ INITIALS_MOST = 3
 Part = tuple[FieldKind, str]
 
 _TITLES = frozenset(
-    "MR MRS MISS MS MX DR PROF PROFESSOR REV REVD SIR LADY DAME MASTER LORD FR SR".split()
+    {"MR", "MRS", "MISS", "MS", "MX", "DR", "PROF", "PROFESSOR", "REV", "REVD", "SIR", "LADY"}
+    | {"DAME", "MASTER", "LORD", "FR", "SR"}
 )
 _BABY = re.compile(
-    r"^(?:(?:BABY|INFANT|TWIN)(?: (?:BOY|GIRL|[12I]{1,2}|ONE|TWO|A|B))?(?: OF)?|B/O)\s+", re.IGNORECASE
+    r"^(?:(?:BABY|INFANT|TWIN)(?: (?:BOY|GIRL|[12I]{1,2}|ONE|TWO|A|B))?(?: OF)?|B/O)\s+",
+    re.IGNORECASE,
 )
 _FORMERLY = re.compile(
     r"[\s,(]+(?:n[ée]e|formerly|previously|f/k/a|maiden name|prev\.?)[:\s]+"
-    r"([^\W\d_][\w'’\-]*(?:[ \-][A-Z][\w'’\-]*)?)\)?",
+    r"([^\W\d_][\w'\u2019\-]*(?:[ \-][A-Z][\w'\u2019\-]*)?)\)?",
     re.IGNORECASE,
 )
 _BRACKETS = re.compile(r"\([^)]*\)?")
-_WORD = re.compile(r"[^\W\d_][^\W\d_'’`\-.]*(?:['’`\-.][^\W\d_'’`\-.]+)*\.?")
+_WORD = re.compile(r"[^\W\d_][^\W\d_'\u2019`\-.]*(?:['\u2019`\-.][^\W\d_'\u2019`\-.]+)*\.?")
 _DIGIT = re.compile(r"\d")
 _TEST_PATIENT = re.compile(
-    r"(?:^|\b)(?:[XZ]{2,}[A-Z]*|TEST[\s_-]?(?:PATIENT|PERSON|\d*)|DO ?NOT ?USE|DUMMY|[A-Z]*TESTPATIENT"
-    r"|TEST\d*)(?:$|\b)",
+    r"(?:^|\b)(?:[XZ]{2,}[A-Z]*|TEST[\s_-]?(?:PATIENT|PERSON|\d*)|DO ?NOT ?USE|DUMMY"
+    r"|[A-Z]*TESTPATIENT|TEST\d*)(?:$|\b)",
     re.IGNORECASE,
 )
-_PARTICLES = frozenset("DE DA DI DEL DELLA DOS VAN VON DER DEN EL AL BIN IBN LE LA ST O MC MAC DU".split())
+_PARTICLES = frozenset(
+    {"DE", "DA", "DI", "DEL", "DELLA", "DOS", "VAN", "VON", "DER", "DEN", "EL", "AL", "BIN", "IBN"}
+    | {"LE", "LA", "ST", "O", "MC", "MAC", "DU"}
+)
 
 
 @dataclass(frozen=True)
@@ -130,17 +135,8 @@ def _taken_apart(
 ) -> tuple[Part, ...]:
     if len(words) == 1:
         return _single(words[0], lookup, has_title=has_title)
-    if all(_is_initial(word) for word in words[:-1]):
-        return _parts(words[-1:], words[:-1])
-    if all(_is_initial(word) for word in words[1:]) or (
-        len(words) == 2 and _are_initials(words[1], lookup)
-    ):
-        return _parts(words[:1], list(words[1]) if len(words) == 2 else words[1:])
-    capitals = [word for word in words if len(canonical.name_key(word)) > 1 and word.isupper()]
-    others = [word for word in words if word not in capitals]
-    if capitals and any(len(canonical.name_key(word)) > 1 for word in others):
-        if words[: len(capitals)] == capitals or words[-len(capitals) :] == capitals:
-            return _parts(capitals, others)
+    if written := _as_written(words, lookup):
+        return written
     if family_first is None:
         family_first = _order(words, lookup)
     if family_first is None:
@@ -149,6 +145,22 @@ def _taken_apart(
     if family_first:
         return _parts(words[:at], words[at:])
     return _parts(words[-at:], words[:-at])
+
+
+def _as_written(words: list[str], lookup: Lookup) -> tuple[Part, ...]:
+    """What initials and capitals say; nothing where they say nothing."""
+    if all(_is_initial(word) for word in words[:-1]):
+        return _parts(words[-1:], words[:-1])
+    if all(_is_initial(word) for word in words[1:]) or (
+        len(words) == 2 and _are_initials(words[1], lookup)
+    ):
+        return _parts(words[:1], list(words[1]) if len(words) == 2 else words[1:])
+    capitals = [word for word in words if len(canonical.name_key(word)) > 1 and word.isupper()]
+    others = [word for word in words if word not in capitals]
+    is_apart = capitals in (words[: len(capitals)], words[-len(capitals) :])
+    if capitals and is_apart and any(len(canonical.name_key(word)) > 1 for word in others):
+        return _parts(capitals, others)
+    return ()
 
 
 def _single(word: str, lookup: Lookup, *, has_title: bool) -> tuple[Part, ...]:

@@ -50,9 +50,7 @@ def passage_drafts(piece: Passage, lookup: Lookup, hints: tuple[str, ...]) -> It
         yield from _of_text(piece, text, lookup, hints)
 
 
-def _of_lines(
-    piece: Passage, text: str, lookup: Lookup, hints: tuple[str, ...]
-) -> Iterator[Draft]:
+def _of_lines(piece: Passage, text: str, lookup: Lookup, hints: tuple[str, ...]) -> Iterator[Draft]:
     prefix = f"{piece.place} line " if piece.place else "line "
     for number, start, end in lines_with_anchors(text, lookup):
         line = text[start : min(end, start + LINE_CHARACTERS_MOST)].rstrip("\r")
@@ -146,9 +144,7 @@ def _of_text(
         yield Draft(place, piece.shape.value, (*fields, *narrative, *extra), marks)
 
 
-def _narrative(
-    text: str, person: Person, people: list[Person], offset: int
-) -> tuple[Field, ...]:
+def _narrative(text: str, person: Person, people: list[Person], offset: int) -> tuple[Field, ...]:
     """The lines with sentences that are this person's: from their first find to another's."""
     start, end = 0, len(text)
     if len(people) > 1:
@@ -178,9 +174,7 @@ def _is_sentence(line: str) -> bool:
     return bool(sensitive_words(line))
 
 
-def _of_mail(
-    piece: Passage, text: str, lookup: Lookup, hints: tuple[str, ...]
-) -> Iterator[Draft]:
+def _of_mail(piece: Passage, text: str, lookup: Lookup, hints: tuple[str, ...]) -> Iterator[Draft]:
     """Head and body. Quotation marks of replies are blanks, so that lines read as they were."""
     head = {name.lower(): value for name, value in (piece.head or {}).items()}
     body = _QUOTED.sub(lambda match: " " * len(match[0]), text)
@@ -225,11 +219,15 @@ def _correspondents(
             private.append(Field(FieldKind.EMAIL, value, match[0], "from"))
             named = _DISPLAY_NAME.match(text)
             parts = read_name(named[1], lookup).parts if named else ()
-            private += [Field(kind, told, named[1] if named else "", "from") for kind, told in parts]
+            private += [
+                Field(kind, told, named[1] if named else "", "from") for kind, told in parts
+            ]
     return tuple(organisations), tuple(private)
 
 
-_OFFICES = re.compile(r"^(?:no-?reply|enquir|info|admin|reception|office|postmaster|support|help|alerts?|system)")
+_OFFICES = re.compile(
+    r"^(?:no-?reply|enquir|info|admin|reception|office|postmaster|support|help|alerts?|system)"
+)
 _OFFICIAL = (".nhs.uk", "nhs.net", ".gov.uk", ".police.uk", ".ac.uk", ".gp.example")
 
 
@@ -245,4 +243,6 @@ def _only_sender(
     whole = Person([Find(0, max(1, len(body)), "name", (), Role.PATIENT)])
     narrative = _narrative(body, whole, [whole], piece.begins_at)
     if narrative and sensitive_words(narrative[0].value):
-        yield Draft(piece.place, piece.shape.value, (*senders, *narrative, *organisations), _marks((), body))
+        yield Draft(
+            piece.place, piece.shape.value, (*senders, *narrative, *organisations), _marks((), body)
+        )

@@ -21,8 +21,10 @@ from tourniquet.breach.finds import Find, Role
 from tourniquet.breach.fragments import FieldKind
 
 PEOPLE_MOST = 2_000  # of one passage
+RECENT_PEOPLE = 20  # whom a line may be about again
+DATE_AROUND = 80  # characters in which a labelled birth date makes another date none
 _NAMING = frozenset({"nhs", "birth", "name", "local", "given"})
-_BESIDE = re.compile(r"[\s,;|()\-–:'\"]{0,6}")
+_BESIDE = re.compile(r"[\s,;|()\-\u2013:'\"]{0,6}")
 _FAMILY = frozenset({FieldKind.FAMILY_NAME, FieldKind.NAME})
 
 
@@ -167,7 +169,8 @@ def _join(people: list[Person], current: Person | None, part: Person) -> Person 
     """The person to whom a line's person belongs; it takes the finds over. None: a new one."""
     if part.is_relative:
         return None
-    for one in (*([current] if current is not None else ()), *reversed(people[-20:])):
+    near: list[Person] = [current] if current is not None else []
+    for one in (*near, *reversed(people[-RECENT_PEOPLE:])):
         if one.is_relative:
             continue
         is_one = not one.contradicts(part) if one is current else one.agrees(part)
@@ -187,8 +190,9 @@ def _with_birth_dates(text: str, finds: list[Find]) -> list[Find]:
     for at, one in enumerate(finds):
         if one.key == "date" and _is_beside_naming(text, finds, at):
             parts = tuple((FieldKind.BIRTH_DATE, value) for _, value in one.parts)
-            one = replace(one, key="birth", parts=parts)
-        out.append(one)
+            out.append(replace(one, key="birth", parts=parts))
+        else:
+            out.append(one)
     return out
 
 
@@ -197,14 +201,20 @@ def _is_beside_naming(text: str, finds: list[Find], at: int) -> bool:
     line = text.rfind("\n", 0, one.start)
     if not text[line + 1 : one.start].strip():
         return False  # a time stamp
-    for neighbour in (finds[at - 1] if at else None, finds[at + 1] if at + 1 < len(finds) else None):
+    for neighbour in (
+        finds[at - 1] if at else None,
+        finds[at + 1] if at + 1 < len(finds) else None,
+    ):
         if neighbour is None or neighbour.key not in {"name", "nhs", "local", "given", "sex"}:
             continue
         low, high = (
-            (neighbour.end, one.start) if neighbour.start < one.start else (one.end, neighbour.start)
+            (neighbour.end, one.start)
+            if neighbour.start < one.start
+            else (one.end, neighbour.start)
         )
         if "\n" not in text[low:high] and _BESIDE.fullmatch(text[low:high]):
             return not any(
-                other.key == "birth" and line < other.start < one.end + 80 for other in finds
+                other.key == "birth" and line < other.start < one.end + DATE_AROUND
+                for other in finds
             )
     return False

@@ -22,7 +22,7 @@ from tourniquet.breach.names import read_name
 
 TEST_WORDS_MOST = 6
 CODE_CHARACTERS_ANY_CASE = 6  # a shorter code of a test must stand in capitals
-_L = r"(?:[^\W\d_]|['’\-])"  # what a word of a name is made of
+_L = r"(?:[^\W\d_]|['\u2019\-])"  # what a word of a name is made of
 _OF = r"(?:(?:de|van|der|von|la|le|al|bin) )?"
 _HONORIFIC = re.compile(
     r"\b(Mr|Mrs|Miss|Ms|Mx|Master|Dr|Prof|Professor|Sister|Nurse|Baby|Twin)\b\.? "
@@ -35,20 +35,23 @@ _COMMA = re.compile(
     r"(?: \((?:Mrs?|Miss|Ms|Mx|Dr)\))?"
 )
 _RUN = re.compile(rf"[^\W\d_a-z]{_L}*\b\.?(?: {_OF}[^\W\d_a-z]{_L}*\b\.?){{1,5}}")
-_RUN_WORD = re.compile(r"[^\W\d_][\w'’\-]*")
-_CAPITALS = re.compile(r"\b[A-Z][A-Z'’\-]{1,30}\b")
+_RUN_WORD = re.compile(r"[^\W\d_][\w'\u2019\-]*")
+_CAPITALS = re.compile(r"\b[A-Z][A-Z'\u2019\-]{1,30}\b")
 _PLACE = re.compile(
-    r"\W{0,2}(?:Road|Rd|Street|St|Avenue|Ave|Lane|Close|Drive|Way|Court|House|Gardens|Terrace|Crescent|Place|Square"
-    r"|Hospital|Ward|Clinic|Surgery|Practice|Centre|Wing|Unit|Building|Trust|Suite|Department|Group|Laboratory)\b",
+    r"\W{0,2}(?:Road|Rd|Street|St|Avenue|Ave|Lane|Close|Drive|Way|Court|House|Gardens|Terrace|Crescent|Place"
+    r"|Square|Hospital|Ward|Clinic|Surgery|Practice|Centre|Wing|Unit|Building|Trust|Suite|Department"
+    r"|Group|Laboratory)\b",
     re.IGNORECASE,
 )
 _RELATIVE_BEFORE = re.compile(
-    r"\b(?:mother|mum|father|dad|next of kin|nok|husband|wife|partner|son|daughter|carer|guardian|brother|parent"
-    r"|grand(?:mother|father|son|daughter)|neighbour|friend)(?:'s name)?(?: is| called|,|:|\()? ?(?:(?:Mr|Mrs|Miss|Ms)\.? )?$",
+    r"\b(?:mother|mum|father|dad|next of kin|nok|husband|wife|partner|son|daughter|carer|guardian"
+    r"|brother|parent|grand(?:mother|father|son|daughter)|neighbour|friend)(?:'s name)?"
+    r"(?: is| called|,|:|\()? ?(?:(?:Mr|Mrs|Miss|Ms)\.? )?$",
     re.IGNORECASE,
 )
 _STAFF_BEFORE = re.compile(
-    r"(?:\b(?:signed|authori[sz]ed|reported|validated|requested|entered|phoned|seen|dictated|typed|checked)(?: by)?"
+    r"(?:\b(?:signed|authori[sz]ed|reported|validated|requested|entered|phoned|seen|dictated"
+    r"|typed|checked)(?: by)?"
     r"|\b(?:consultant|gp|action|cc|clinician|doctor|registrar|nurse|midwife|biomedical scientist)"
     r"|yours (?:sincerely|faithfully),?|(?:kind |best )?regards,?|thanks,?)\W{0,6}$",
     re.IGNORECASE,
@@ -63,16 +66,20 @@ def find_names(text: str, lookup: Lookup, taken: Taken) -> None:
     for match in _HONORIFIC.finditer(text):
         whole = name_end(match[0])
         role = Role.STAFF if match[1].upper() in _STAFF_TITLES else None
-        _add(text, match.start(), whole, lookup, taken, role)
+        _add(text, match.start(), whole, lookup, taken, role=role)
     for match in _COMMA.finditer(text):
         if _is_comma_name(match, lookup):
-            _add(text, match.start(), match[0], lookup, taken, None)
+            _add(text, match.start(), match[0], lookup, taken)
     for match in _RUN.finditer(text):
+        if not taken.is_free(match.start(), match.start() + 1) and not taken.is_free(
+            match.end() - 1, match.end()
+        ):
+            continue
         for start, end in _known_runs(match, lookup):
-            _add(text, start, text[start:end], lookup, taken, None)
+            _add(text, start, text[start:end], lookup, taken)
     for match in _CAPITALS.finditer(text):
         if canonical.name_key(match[0]) in lookup.family and _is_beside(text, match, taken):
-            _add(text, match.start(), match[0], lookup, taken, None)
+            _add(text, match.start(), match[0], lookup, taken)
 
 
 def has_known_name(text: str, lookup: Lookup) -> bool:
@@ -91,13 +98,17 @@ def find_local_beside(text: str, lookup: Lookup, taken: Taken) -> None:
     }
     for match in _BARE.finditer(text):
         at = text.count("\n", 0, match.start())
-        if at in lines and taken.is_free(match.start(), match.end()) and lookup.count_local([match[0]]):
+        if (
+            at in lines
+            and taken.is_free(match.start(), match.end())
+            and lookup.count_local([match[0]])
+        ):
             parts = ((FieldKind.LOCAL_NUMBER, f"{lookup.local_owner(match[0])}:{match[0]}"),)
             taken.add(Find(match.start(), match.end(), "local", parts))
 
 
 def _add(
-    text: str, start: int, name: str, lookup: Lookup, taken: Taken, role: Role | None
+    text: str, start: int, name: str, lookup: Lookup, taken: Taken, *, role: Role | None = None
 ) -> None:
     end = start + len(name)
     if not taken.is_free(start, end) or _PLACE.match(text, end):

@@ -233,7 +233,11 @@ def _title_field(text: str) -> Fields:
     """What the table's name, title and headings say that is sensitive; nothing else of them."""
     if not sensitive_words(text):
         return ()
-    return (Field(FieldKind.NARRATIVE, text[:TITLE_CHARACTERS_MOST], text[:TITLE_CHARACTERS_MOST], "title"),)
+    return (
+        Field(
+            FieldKind.NARRATIVE, text[:TITLE_CHARACTERS_MOST], text[:TITLE_CHARACTERS_MOST], "title"
+        ),
+    )
 
 
 def _table_name(texts: Sequence[str], columns: Sequence[Column]) -> str:
@@ -252,11 +256,11 @@ def _rows_of(group: _Group, lookup: Lookup, hints: tuple[str, ...]) -> Iterator[
     of_whom: dict[str, list[list[Fields | None]]] = {"": []}
     special: list[tuple[dict[str, Mark], Sequence[str]]] = []
     for column, cells, different in zip(group.columns, group.values, group.different, strict=True):
-        fields = _settled(column, read_column(column, different, lookup), group, lookup, hints)
-        if not fields:
+        read = _settled(column, read_column(column, different, lookup), group, lookup, hints)
+        if not read:
             continue
-        of_whom.setdefault(column.whose, []).append(list(map(fields.get, cells)))
-        if found := _special(column.meaning, fields):
+        of_whom.setdefault(column.whose, []).append(list(map(read.get, cells)))
+        if found := _special(column.meaning, read):
             special.append((found, cells))
     width = sum(1 for cells in group.values if any(cells))
     height = len(group.values[0]) if group.values else 0
@@ -336,7 +340,9 @@ def _settled(
     codes = (*_codes_of(group, lookup), *hints)
     return {
         text: tuple(
-            Field(one.kind, f"{lookup.local_owner(one.value[1:], codes)}{one.value}", one.raw, one.at)
+            Field(
+                one.kind, f"{lookup.local_owner(one.value[1:], codes)}{one.value}", one.raw, one.at
+            )
             if one.value[0] == ":"
             else one
             for one in fields

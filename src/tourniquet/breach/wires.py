@@ -33,7 +33,9 @@ from tourniquet.wire.hl7v2_segments import Reading
 from tourniquet.wire.hl7v2_text import Delimiters, decode, read_delimiters, unescaper
 
 SEGMENTS_MOST = 50_000
-_SEGMENT_START = re.compile(r"(?:^|[\r\n\x0b])[^\r\n]{0,200}?\b(?=(?:MSH|PID|NK1|OBR|OBX|NTE|ORC|PV1|MRG)\|)")
+_SEGMENT_START = re.compile(
+    r"(?:^|[\r\n\x0b])[^\r\n]{0,200}?\b(?=(?:MSH|PID|NK1|OBR|OBX|NTE|ORC|PV1|MRG)\|)"
+)
 _LINE_END = re.compile(r"[\r\n\x0b\x1c]+")
 _NAME = re.compile(r"(?:MSH|[A-Z][A-Z0-9]{2})$")
 _NHS_TYPES = frozenset({"NHS", "NH", "NHSNMBR", "NHSNO"})
@@ -64,7 +66,9 @@ def _is_negated(one: Field) -> bool:
     return one.kind in kinds and is_negated(one.value)
 
 
-def hl7_line_drafts(place: str, line: str, lookup: Lookup, hints: tuple[str, ...]) -> Iterator[Draft]:
+def hl7_line_drafts(
+    place: str, line: str, lookup: Lookup, hints: tuple[str, ...]
+) -> Iterator[Draft]:
     """A line of a log in which a PID segment stands."""
     yield from wire_drafts(
         Wire(place, Syntax.HL7, line.encode("utf-8", "replace"), is_whole=False), lookup, hints
@@ -79,7 +83,9 @@ def _segments(raw: bytes) -> Iterator[Segment]:
     if found is not None:
         delimiters = _delimiters(text[found.start() :], delimiters)
     reading = Reading(delimiters, "utf-8", DEFAULT_LIMITS, unescaper(delimiters, "utf-8"))
-    start = re.search(r"(?:MSH|PID|NK1|OBR|OBX|NTE|ORC|PV1|MRG)\|", text) if found is None else found
+    start = (
+        re.search(r"(?:MSH|PID|NK1|OBR|OBX|NTE|ORC|PV1|MRG)\|", text) if found is None else found
+    )
     lines = _LINE_END.split(text[start.start() :] if start else text)[:SEGMENTS_MOST]
     counts: dict[str, int] = {}
     for index, line in enumerate(lines):
@@ -91,7 +97,7 @@ def _segments(raw: bytes) -> Iterator[Segment]:
 
 def _delimiters(text: str, default: Delimiters) -> Delimiters:
     try:
-        return read_delimiters(text.split("\r")[0].split("\n")[0])
+        return read_delimiters(text.split("\r", maxsplit=1)[0].split("\n", maxsplit=1)[0])
     except SenderError:
         return default
 
@@ -167,7 +173,9 @@ def _read_identifier(
 def _read_address(segment: Segment, number: int, person: WirePerson) -> None:
     for one in segment.repetitions(number):
         lines = [one.value(part) for part in (1, 2, 3, 4)]
-        person.address(", ".join(line for line in lines if line), one.value(5), f"{segment.name}-{number}")
+        person.address(
+            ", ".join(line for line in lines if line), one.value(5), f"{segment.name}-{number}"
+        )
 
 
 def _read_relative(segment: Segment, person: WirePerson) -> None:
