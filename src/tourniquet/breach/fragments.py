@@ -8,6 +8,7 @@ Invariants:
   without accents, as `canonical` makes them. `raw` keeps what was written.
 - A field says where in the piece it stands, so that a person sees it marked.
 - Nothing here knows the index: what was found is not yet tied to anybody.
+- `gc=False`: they hold text and tuples of each other alone, so they can never make a ring.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class FieldKind(StrEnum):
     DATE = "date"  # any other date
 
 
-class Field(Struct, frozen=True, array_like=True):
+class Field(Struct, frozen=True, array_like=True, gc=False):
     """A value and where it stands: `C` for a column, `120-130` for characters, `PID-5` in HL7."""
 
     kind: FieldKind
@@ -62,7 +63,7 @@ class Mark(StrEnum):
     HIDDEN = "hidden"  # a hidden sheet, row or text
 
 
-class Fragment(Struct, frozen=True):
+class Fragment(Struct, frozen=True, gc=False):
     """Fields about one person in one place of one content.
 
     content: SHA-256 in hexadecimal digits; number: counted from 0 in the content, in reading order.

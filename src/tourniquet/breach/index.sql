@@ -9,7 +9,8 @@ CREATE MACRO checked(n) AS CASE WHEN (11 - (10 * (n // 1000000000 % 10) + 9 * (n
     % 11) % 11 = n % 10 THEN n END;
 CREATE MACRO nhs_of(x) AS CASE WHEN regexp_full_match(digits_of(x), '[0-9]{10}')
     THEN checked(digits_of(x)::BIGINT) END;
-CREATE MACRO close(x) AS upper(regexp_replace(x, '\s+', '', 'g'));
+CREATE MACRO close(x) AS
+    upper(translate(x, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13), ''));
 CREATE MACRO postcode_of(x) AS CASE WHEN regexp_full_match(close(x),
     '(GIR0AA|[A-PR-UWYZ]([0-9]{1,2}|[A-HK-Y][0-9]|[A-HK-Y][0-9][0-9ABEHMNPRV-Y]|[0-9][A-HJKPS-UW])[0-9][ABD-HJLNP-UW-Z]{2})')
     THEN left(close(x), -3) || ' ' || right(close(x), 3) ELSE '' END;
@@ -27,10 +28,11 @@ INSERT INTO left_out SELECT 'row ' || (place + 1), 'person', 'it has no key' FRO
 INSERT INTO left_out SELECT 'row ' || (place + 1), 'person', 'its key came before' FROM source
     WHERE person <> '' QUALIFY row_number() OVER (PARTITION BY person ORDER BY place) > 1
     ORDER BY place;
-CREATE TABLE kept AS SELECT * FROM source WHERE person <> ''
-    QUALIFY row_number() OVER (PARTITION BY person ORDER BY place) = 1;
+CREATE TABLE first_places AS SELECT place, (row_number() OVER (ORDER BY place) - 1)::INTEGER AS row
+    FROM (SELECT min(place) AS place FROM source WHERE person <> '' GROUP BY person);
+CREATE VIEW kept AS SELECT first_places.row, source.* FROM source JOIN first_places USING (place);
 CREATE TABLE people AS SELECT
-    (row_number() OVER (ORDER BY place) - 1)::INTEGER AS row,
+    row,
     person,
     nhs_of(nhs_number) AS nhs,
     coalesce(f.key, '') AS family,
@@ -42,18 +44,18 @@ CREATE TABLE people AS SELECT
     CASE WHEN lower(sex) IN ('f', 'female', '2') THEN 'female'
          WHEN lower(sex) IN ('m', 'male', '1') THEN 'male' ELSE '' END AS sex,
     postcode_of(postcode) AS postcode,
-    regexp_extract(upper(address), '([0-9]+[A-Z]?)\W+([A-Z]+)', 1) AS house,
-    regexp_extract(upper(address), '([0-9]+[A-Z]?)\W+([A-Z]+)', 2) AS street,
+    home.house AS house,
+    home.street AS street,
     list_filter(list_transform(parts_of(phone), lambda y: phone_of(y)), lambda y: y <> '')
         AS phones,
     lower(trim(email)) AS email,
     upper(gp_practice) AS practice,
     try_cast(died_on AS DATE) AS died
-FROM kept
+FROM (SELECT *, regexp_extract(upper(address), '([0-9]+[A-Z]?)\W+([A-Z]+)', ['house', 'street'])
+    AS home FROM kept)
 LEFT JOIN family_forms f ON f.written = family_name
 LEFT JOIN previous_forms v ON v.written = previous_family_name
-LEFT JOIN given_forms g ON g.written = given_names
-ORDER BY place;
+LEFT JOIN given_forms g ON g.written = given_names;
 
 -- Values that have no form are left out and named.
 
@@ -66,12 +68,11 @@ INSERT INTO left_out SELECT 'person ' || k.person, 'died_on', 'it is no date as 
 
 -- What is looked up in.
 
-CREATE TABLE keyed AS SELECT p.row, k.* FROM kept k JOIN people p ON p.person = k.person;
 CREATE TABLE numbers AS
     SELECT nhs, row, false AS is_superseded FROM people WHERE nhs IS NOT NULL
     UNION ALL
     SELECT nhs_of(old), row, true FROM (
-        SELECT row, unnest(parts_of(superseded_nhs_numbers)) AS old FROM keyed
+        SELECT row, unnest(parts_of(superseded_nhs_numbers)) AS old FROM kept
         WHERE superseded_nhs_numbers <> '') WHERE nhs_of(old) IS NOT NULL
     ORDER BY nhs, row;
 CREATE TABLE local_numbers AS SELECT
@@ -79,7 +80,7 @@ CREATE TABLE local_numbers AS SELECT
             AS organisation,
         close(CASE WHEN contains(one, ':') THEN split_part(one, ':', 2) ELSE one END) AS number,
         row
-    FROM (SELECT row, unnest(parts_of(local_numbers)) AS one FROM keyed WHERE local_numbers <> '')
+    FROM (SELECT row, unnest(parts_of(local_numbers)) AS one FROM kept WHERE local_numbers <> '')
     ORDER BY number, organisation, row;
 CREATE TABLE names AS
     SELECT 'family' AS kind, name, count(*) AS people FROM (

@@ -1,0 +1,64 @@
+"""NHS numbers near to one that nobody has: a digit changed, two exchanged, the first or last lost.
+
+Invariants:
+- Only numbers of the index come out; in a dense range a number has several near ones, so that a
+  near number is a hint beside a name or a birth date, and nothing alone.
+- Memory does not grow with the numbers asked for: AT_ONCE are looked at together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGITS = 10
+AT_ONCE = 20_000
+_POWERS = 10 ** np.arange(DIGITS - 1, -1, -1, dtype=np.int64)
+
+
+def find_near(
+    written: Sequence[str], known: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places in `written` and numbers of `known` (sorted) that are near, some at a time."""
+    lengths = np.array([len(one) if one.isascii() and one.isdigit() else 0 for one in written])
+    for length, variants in ((DIGITS, _changed), (DIGITS - 1, _lost), (DIGITS + 1, _added)):
+        places = np.flatnonzero(lengths == length)
+        for start in range(0, places.size, AT_ONCE):
+            some = places[start : start + AT_ONCE]
+            made = variants(np.array([int(written[place]) for place in some], np.int64))
+            rows, columns = np.nonzero(_is_known(made, known))
+            numbers = made[rows, columns]
+            pairs = np.unique(np.stack((some[rows], numbers)), axis=1)
+            yield pairs[0], pairs[1]
+
+
+def _is_known(made: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    if not known.size:
+        return np.zeros(made.shape, np.bool_)
+    at = np.searchsorted(known, made)
+    return np.asarray(known[np.minimum(at, known.size - 1)] == made)
+
+
+def _changed(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each number with each digit changed, and with each two neighbours exchanged; not itself."""
+    digits = numbers[:, None] // _POWERS % 10
+    steps = np.arange(1, 10)
+    moved = (digits[:, :, None] + steps) % 10 - digits[:, :, None]
+    changed = numbers[:, None] + (moved * _POWERS[:, None]).reshape(numbers.size, -1)
+    apart = digits[:, 1:] - digits[:, :-1]
+    exchanged = numbers[:, None] + apart * (_POWERS[:-1] - _POWERS[1:])
+    return np.concatenate((changed, np.where(apart == 0, -1, exchanged)), axis=1)
+
+
+def _lost(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each with a digit put before it, and one behind."""
+    steps = np.arange(10)
+    before = numbers[:, None] + steps * _POWERS[0]
+    return np.concatenate((before, numbers[:, None] * 10 + steps), axis=1)
+
+
+def _added(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each without its first digit, and without its last."""
+    return np.stack((numbers % 10**DIGITS, numbers // 10), axis=1)
