@@ -135,8 +135,7 @@ def _serve(task: object, pieces: IO[bytes]) -> None:
         try:
             pieces.write(FRAME.pack(len(content), kind))
             pieces.write(content)
-            if kind in {TYPE, ENDED}:
-                pieces.flush()
+            pieces.flush()  # what was said is with the parent, whatever comes next
         except BrokenPipeError:
             _leave()
 

@@ -42,7 +42,7 @@ CHILD_BYTES_MOST = 1024 * 1024 * 1024
 CHILD_CONTENTS_MOST = 2_000
 FRAME_BYTES_MOST = 64 * 1024 * 1024
 SPOOLED_BYTES = 8 * 1024 * 1024
-_PROGRAM = Path(__file__).with_name("child.py")
+PROGRAM = Path(__file__).with_name("child.py")
 _READ_AT_ONCE = 256 * 1024
 _ENDING_SECONDS = 2.0
 _GOOD = (State.PARSED, State.OCR)
@@ -108,6 +108,10 @@ class Reading:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Abandoned(Exception):
+    """Somebody else gave up the whole work."""
+
+
 class _Gone(Exception):
     """The child has ended, or must be ended; why."""
 
@@ -115,8 +119,12 @@ class _Gone(Exception):
 class Child:
     """One child process, started anew as often as needed. For one thread at a time."""
 
-    def __init__(self, scratch: Path, *, limits: Limits = DEFAULT) -> None:
+    def __init__(
+        self, scratch: Path, *, limits: Limits = DEFAULT, program: Path = PROGRAM
+    ) -> None:
         self._scratch = scratch
+        self._program = program
+        self._is_abandoned = False
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._kept = b""
@@ -133,6 +141,13 @@ class Child:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self.close()
+
+    def abandon(self) -> None:
+        """From another thread: end what is being read; `read_content` raises Abandoned."""
+        self._is_abandoned = True
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the child; it is started again when there is something to read."""
@@ -151,7 +166,8 @@ class Child:
     def read_content(self, file: Path, *, name: str) -> Reading:
         """Read one content, with its second reader where the first does not do.
 
-        Raises: StorageUnavailable where scratch is full; OperatorError where no child starts.
+        Raises: StorageUnavailable where scratch is full; OperatorError where no child starts;
+        Abandoned.
         """
         # 2.
         best = self._attempt(file, name, "", 0)
@@ -191,6 +207,9 @@ class Child:
             self._ask(task)
             self._listen(reading, size)
         except _Gone as gone:
+            if self._is_abandoned:
+                reading.close()
+                raise Abandoned from None
             reading.is_killed = True
             reading.ended = Ended(State.SWEPT, "", str(gone))
             self.close()
@@ -212,7 +231,7 @@ class Child:
 
     def _start(self) -> subprocess.Popen[bytes]:
         # 1.
-        command = [sys.executable, "-I", str(_PROGRAM), str(self._limits.memory_bytes_most)]
+        command = [sys.executable, "-I", str(self._program), str(self._limits.memory_bytes_most)]
         try:
             process = subprocess.Popen(  # noqa: S603 # our own program with a number
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -230,6 +249,8 @@ class Child:
         return process
 
     def _ask(self, task: Task) -> None:
+        if self._is_abandoned:
+            raise Abandoned
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._process = self._start()

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tourniquet.breach.children import Child, Reading
+from tourniquet.breach.children import Abandoned, Child, Reading
 from tourniquet.breach.ledger import (
     INSIDE,
     Entry,
@@ -105,6 +105,7 @@ class FolderReader:
         self._late: list[_Job] = []
         self._seen: set[str] = set()
         self._busy = 0
+        self._children: list[Child] = []
         self._is_over = False
         self._lock = threading.Condition()
         self._results: queue.Queue[Read | BaseException | None] = queue.Queue(_WAITING_MOST)
@@ -133,6 +134,8 @@ class FolderReader:
         with self._lock:
             self._is_over = True
             self._lock.notify_all()
+            for child in self._children:
+                child.abandon()
         while any(thread.is_alive() for thread in threads):
             try:
                 result = self._results.get(timeout=0.05)
@@ -145,6 +148,7 @@ class FolderReader:
         """One thread: jobs until there are none."""
         try:
             with Child(self._scratch, limits=self._limits) as child:
+                self._children.append(child)
                 while (job := self._take()) is not None:
                     try:
                         self._do(job, child)
@@ -152,6 +156,8 @@ class FolderReader:
                         with self._lock:
                             self._busy -= 1
                             self._lock.notify_all()
+        except Abandoned:
+            pass  # who iterates has gone
         except BaseException as error:  # noqa: BLE001 # handed to who iterates, and raised there
             self._results.put(error)
         self._results.put(None)

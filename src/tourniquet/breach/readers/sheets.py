@@ -35,6 +35,7 @@ _OVERLAP_BYTES = 1_024
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), 45, 46, 47, *range(50, 59)})
 _DATE_LETTERS = re.compile(r"[dmyhs]", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+_SHEETS = r"xl/worksheets/[^/]+\.xml"
 _TEXT_PARTS = r"xl/(?:comments|threadedComments/|drawings/|charts/).*\.xml"
 
 
@@ -145,8 +146,11 @@ def _without_gaps(
 def _sheet_files(parts: Parts) -> dict[str, str]:
     """Which part holds which sheet of an xlsx."""
     book, links = parts.tree("xl/workbook.xml"), parts.tree("xl/_rels/workbook.xml.rels")
-    if book is None or links is None:
+    if book is None:
         return {}
+    if links is None:  # lost: sheets are in order as a rule
+        names = (str(one.get("name", "")) for one in book.iter("{*}sheet"))
+        return dict(zip(names, parts.matching(_SHEETS), strict=False))
     targets = {str(one.get("Id")): str(one.get("Target", "")) for one in links}
     found = {}
     for one in book.iter("{*}sheet"):
@@ -187,7 +191,7 @@ def _beside(parts: Parts) -> Iterator[Piece]:
         if texts:
             place = name.removeprefix("xl/").removesuffix(".xml")
             yield from passages(place, Shape.TEXT, "\n".join(dict.fromkeys(texts)))
-    for name in parts.matching(r"xl/worksheets/[^/]+\.xml"):
+    for name in parts.matching(_SHEETS):
         root_texts = _heads_and_feet(parts, name)
         if root_texts:
             yield from passages(name.removeprefix("xl/"), Shape.TEXT, "\n".join(root_texts))
@@ -222,7 +226,7 @@ def xlsx_parts(source: Source) -> Iterator[Piece]:
     strings = _shared_strings(parts)
     days = _day_styles(parts)
     by_file = {file: name for name, file in _sheet_files(parts).items()}
-    files = parts.matching(r"xl/worksheets/[^/]+\.xml")
+    files = parts.matching(_SHEETS)
     for file in files:
         name = by_file.get(file, "" if len(files) == 1 else file.rsplit("/", 1)[-1][:-4])
         try:
