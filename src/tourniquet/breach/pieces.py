@@ -57,7 +57,8 @@ class Rows(Struct, frozen=True, tag="rows"):
 
     `columns` names the columns where the format itself does (a database, a SQL dump); else the
     names are in one of the rows, or nowhere. The place of row N is `{table}!R{N}`, and
-    `row N` where `table` is empty.
+    `row N` where `table` is empty. Where rows are found by something better than counting (a dump,
+    a page of HTML), `places` has the place of each row.
     """
 
     table: str
@@ -65,6 +66,14 @@ class Rows(Struct, frozen=True, tag="rows"):
     rows: list[list[str]]
     columns: list[str] | None = None
     is_hidden: bool = False
+    places: list[str] | None = None
+
+    def place(self, index: int) -> str:
+        """The place of the row at an index of `rows`."""
+        if self.places is not None:
+            return self.places[index]
+        number = self.first + index
+        return f"{self.table}!R{number}" if self.table else f"row {number}"
 
 
 class Passage(Struct, frozen=True, tag="passage"):
@@ -82,7 +91,10 @@ class Passage(Struct, frozen=True, tag="passage"):
 
 
 class Wire(Struct, frozen=True, tag="wire"):
-    """One message, or what is left of one that begins or ends in the middle."""
+    """One message, or what is left of one that begins or ends in the middle.
+
+    An EDIFACT message has its interchange's UNA and UNB before it; a FHIR one is one resource.
+    """
 
     place: str
     syntax: Syntax
@@ -99,6 +111,17 @@ class Inner(Struct, frozen=True, tag="inner"):
     name: str
     file: str
     size: int
+    note: str = ""  # what is wrong with it: it was cut short, its check sum does not agree
+    beside: str = ""  # the place of what it came with: `message 7` for an attachment
+
+
+class Shut(Struct, frozen=True, tag="shut"):
+    """A member that is listed and could not be taken out: encrypted, damaged, beyond a limit."""
+
+    name: str
+    size: int  # as the container says it
+    state: State
+    why: str
 
 
 class Ended(Struct, frozen=True, tag="ended"):
@@ -109,4 +132,4 @@ class Ended(Struct, frozen=True, tag="ended"):
     why: str = ""
 
 
-Piece: TypeAlias = Rows | Passage | Wire | Inner | Ended
+Piece: TypeAlias = Rows | Passage | Wire | Inner | Shut | Ended
