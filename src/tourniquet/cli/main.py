@@ -31,6 +31,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("exercise", "tourniquet.cli.exercise", "Replay an incident on a synthetic region."),
     Entry("intake", "tourniquet.cli.intake", "Take message files as if they came by wire."),
     Entry("plan", "tourniquet.cli.plan", "Plan appointments under reduced capacity."),
+    Entry("review", "tourniquet.cli.review", "Find whose data is in a folder of stolen files."),
     Entry("record", "tourniquet.cli.record", "The journal and its vault: seal, verify, replay."),
     Entry("users", "tourniquet.cli.users", "Add and list accounts, issue bearer tokens."),
     Entry("migrate", "tourniquet.cli.migrate", "Bring the database's tables up to date."),
