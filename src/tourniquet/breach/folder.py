@@ -75,6 +75,7 @@ class Read:
     row: LedgerRow
     outcome: Outcome
     _reading: Reading = field(repr=False)
+    looked: object = None  # what `look` gave, for a content in which no members lie
 
     def pieces(self) -> Iterator[Piece]:
         """All pieces in order; good until the next content is taken."""
@@ -93,12 +94,14 @@ class FolderReader:
         children: int = CHILDREN,
         hashes: Mapping[str, str] | None = None,
         is_done: Callable[[str], Outcome | None] = lambda _: None,
+        look: Callable[[Path], object] = lambda _: None,
     ) -> None:
         """hashes: by shown path, of files that a sweep has hashed already. is_done: the outcome of
-        a content that need not be read again; its members are then not read again either."""
+        a content that need not be read again; its members are then not read again either.
+        look: is called with the file of each content that holds no others, in a thread."""
         self.ledger = Ledger()
         self._scratch, self._limits, self._count = scratch, limits, children
-        self._hashes, self._is_done = hashes or {}, is_done
+        self._hashes, self._is_done, self._look = hashes or {}, is_done, look
         self._files = walk(folder)
         self._entries: dict[str, tuple[Entry, str]] = {}
         self._ready: list[_Job] = []
@@ -219,6 +222,7 @@ class FolderReader:
             job.sha256, job.size, reading.kind, reading.ended.state, reading.ended.why,
             reading.ended.reader, tuple(members),
         )  # fmt: skip
+        looked = None if reading.members else self._look(job.file)
         _remove(job)
         with self._lock:
             self.ledger.outcomes[job.sha256] = outcome
@@ -226,7 +230,7 @@ class FolderReader:
             self._lock.notify_all()
         row = LedgerRow(job.path, job.sha256, job.size, outcome.type, outcome.state, outcome.why)
         # 3.
-        self._results.put(Read(row, outcome, reading))
+        self._results.put(Read(row, outcome, reading, looked))
 
     def _hash(self, job: _Job) -> bool:
         """Hash a file of the folder, or list why it can't be; whether it could."""

@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -48,7 +49,9 @@ from tourniquet.breach.drafts import (
 )
 from tourniquet.breach.engine import Done, Engine, LocalPool
 from tourniquet.breach.estimate import Expected, first_estimate, is_issued
-from tourniquet.breach.folder import FolderReader
+from tourniquet.breach.floor import floor_fragments, look_below
+from tourniquet.breach.folder import FolderReader, Read
+from tourniquet.breach.fragments import FieldKind, Fragment
 from tourniquet.breach.index import Index, provide_index
 from tourniquet.breach.ledger import INSIDE, Entry, LedgerRow, walk
 from tourniquet.breach.linking import Linked, link
@@ -168,7 +171,7 @@ def review(asked: Asked, *, engine: Engine | None = None, told: Told = NOBODY) -
         clock.stage("sweep")
         # 3. Read.
         segments = Segments(work / f"read-{_read_digest(asked, index)}")
-        rows, again = _read(asked, work, segments, lookup, swept, told)
+        rows, again = _read(asked, work, segments, index, lookup, swept, told)
         clock.stage("read")
         # 4. Link.
         told.stage("Linking", 1)
@@ -350,12 +353,14 @@ def _read(  # noqa: PLR0917 (one stage, called once)
     asked: Asked,
     work: Path,
     segments: Segments,
+    index: Index,
     lookup: Lookup,
     swept: Mapping[str, SweptFile],
     told: Told,
 ) -> tuple[Path, int]:
     """Read what is not done; the file of all paths, and how many contents were done before."""
     before = len(segments.outcomes)
+    known = index.known_numbers()
     scratch = (work / "scratch").resolve()  # children have a folder of their own
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=_FOLDER_MODE)
@@ -366,14 +371,14 @@ def _read(  # noqa: PLR0917 (one stage, called once)
         children=asked.workers or os.cpu_count() or 1,
         hashes=hashes,
         is_done=segments.find_done,
+        look=partial(look_below, known=known),
     )
     reader.ledger.outcomes.update(segments.outcomes)
     told.stage("Reading contents", sum(one.size for one in swept.values()))
     done = 0
     try:
         for one in reader:
-            fragments = fragments_of(one.row.sha256, one.pieces(), lookup, path=one.row.path)
-            segments.add(one.outcome, fragments, lookup, path=one.row.path)
+            segments.add(one.outcome, _fragments(one, lookup), lookup, path=one.row.path)
             if INSIDE not in one.row.path:
                 done += one.row.size
                 told.moved(done)
@@ -384,6 +389,22 @@ def _read(  # noqa: PLR0917 (one stage, called once)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return _write_paths(reader.ledger.rows(), work / "paths.parquet"), before
+
+
+def _fragments(one: Read, lookup: Lookup) -> Iterator[Fragment]:
+    """What readers gave, and what they did not give of the index's numbers in the bytes."""
+    content, path = one.row.sha256, one.row.path
+    given: set[str] = set()
+    number = 0
+    for fragment in fragments_of(content, one.pieces(), lookup, path=path):
+        given.update(fragment.values(FieldKind.NHS_NUMBER))
+        number = fragment.number + 1
+        yield fragment
+    below = one.looked
+    if isinstance(below, list) and below:
+        yield from floor_fragments(
+            content, below, lookup, first=number, given=frozenset(given), path=path
+        )
 
 
 def _write_paths(rows: Iterator[LedgerRow], file: Path) -> Path:

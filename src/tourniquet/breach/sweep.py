@@ -22,6 +22,7 @@ import lzma
 import re
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ RATIO_MOST = 400  # a spreadsheet's XML has about 20, a page of blanks 1,000
 INFLATED_BYTES_LEAST = 64 * 1024 * 1024  # allowed whatever the ratio
 STREAMS_MOST = 200_000  # of one file
 HITS_MOST = 5_000_000  # of one file: 50 MB in which there is nothing but numbers
+AROUND_EACH = 2
 SPOOLED_BYTES = 16 * 1024 * 1024  # of an inflated stream in memory; the rest on disk
 XZ_MEMORY_BYTES_MOST = 256 * 1024 * 1024
 
@@ -63,13 +65,18 @@ class Hit:
     """A number in a file.
 
     stream: "" for the file's own bytes, else where each inflated stream begins in the one around
-    it: `4096`, `4096>112`. start and end count in that stream.
+    it: `4096`, `4096>112`. start and end count in that stream. around: the bytes about it where
+    they were asked for, in which it stands `at`.
     """
 
     stream: str
     start: int
     end: int
     value: int
+    around: bytes = (
+        b""  # the bytes about it, where they were asked for, and where it stands in them
+    )
+    at: int = 0
 
 
 @dataclass
@@ -106,13 +113,18 @@ class _Window:
 
 
 def sweep(
-    file: Path, *, known: NDArray[np.int64] | None = None, block_bytes: int = BLOCK_BYTES
+    file: Path,
+    *,
+    known: NDArray[np.int64] | None = None,
+    around_bytes: int = 0,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Swept:
     """Sweep one file; where `known` numbers are given, sorted, only those are told.
 
-    Raises: OSError.
+    around_bytes: how much before and behind a number is kept with it, for the first
+    AROUND_EACH places of each. Raises: OSError.
     """
-    sweeper = _Sweeper(known, block_bytes)
+    sweeper = _Sweeper(known, around_bytes, block_bytes)
     with file.open("rb") as opened:
         sweeper.search_file(opened)
     return sweeper.swept
@@ -121,9 +133,13 @@ def sweep(
 class _Sweeper:
     """The sweep of one file."""
 
-    def __init__(self, known: NDArray[np.int64] | None, block_bytes: int) -> None:
+    def __init__(
+        self, known: NDArray[np.int64] | None, around_bytes: int, block_bytes: int
+    ) -> None:
         self.swept = Swept()
         self._known = known
+        self._around_bytes = around_bytes
+        self._seen: Counter[int] = Counter()
         self._block_bytes = block_bytes
         self._allowed = 0
 
@@ -168,15 +184,24 @@ class _Sweeper:
         if rows.size > room:
             self.swept.limit = "there are more numbers in it than the limit"
         rows = rows[:room]
-        self.swept.hits.extend(
-            Hit(stream, start + window.at, end + window.at, value)
-            for start, end, value in zip(
-                found.starts[rows].tolist(),
-                found.ends[rows].tolist(),
-                found.values[rows].tolist(),
-                strict=True,
+        for start, end, value in zip(
+            found.starts[rows].tolist(),
+            found.ends[rows].tolist(),
+            found.values[rows].tolist(),
+            strict=True,
+        ):
+            around, at = self._around(window.content, start, end, value)
+            self.swept.hits.append(
+                Hit(stream, start + window.at, end + window.at, value, around, at)
             )
-        )
+
+    def _around(self, content: bytes, start: int, end: int, value: int) -> tuple[bytes, int]:
+        """The bytes about a number, as far as they are at hand."""
+        if not self._around_bytes or self._seen[value] >= AROUND_EACH:
+            return b"", 0
+        self._seen[value] += 1
+        first = max(0, start - self._around_bytes)
+        return content[first : end + self._around_bytes], start - first
 
     def _search_streams(self, opened: IO[bytes], stream: str, marks: list[int], depth: int) -> None:
         """Inflate what begins at the marks, one after the other."""
