@@ -119,9 +119,7 @@ class _Gone(Exception):
 class Child:
     """One child process, started anew as often as needed. For one thread at a time."""
 
-    def __init__(
-        self, scratch: Path, *, limits: Limits = DEFAULT, program: Path = PROGRAM
-    ) -> None:
+    def __init__(self, scratch: Path, *, limits: Limits = DEFAULT, program: Path = PROGRAM) -> None:
         self._scratch = scratch
         self._program = program
         self._is_abandoned = False
