@@ -8,8 +8,11 @@ Invariants:
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 from tourniquet.breach.pieces import Piece, Shape
@@ -18,6 +21,8 @@ from tourniquet.breach.readers.source import CannotRead, Source, clip, passages,
 
 _TABLES_MOST = 5_000
 _ROWS_AT_ONCE = 2_000
+_SQLITE_HEAD = struct.Struct(">16xH10xI")  # bytes of a page, number of pages
+_PADDED_BYTES_MOST = 1024 * 1024 * 1024
 _HEX_BYTES_MOST = 64
 _BLOB_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]{4,}\Z")
 _NAME = r"(?:`[^`]+`|\"[^\"]+\"|\[[^\]]+\]|[\w$]+)"
@@ -46,7 +51,27 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "", "b": "", "Z": ""}
 
 def sqlite(source: Source) -> Iterator[Piece]:
     """Rows by table and rowid. Raises: CannotRead where it is damaged from the start."""
-    uri = f"file:{quote(str(source.file))}?mode=ro&immutable=1"
+    yield from _sqlite(source, source.file)
+
+
+def sqlite_padded(source: Source) -> Iterator[Piece]:
+    """Rows of a database that is cut short: of a copy that has as many pages as it says."""
+    copy = source.scratch.folder / "padded"
+    shutil.copyfile(source.file, copy)
+    with copy.open("r+b") as opened:
+        head = opened.read(_SQLITE_HEAD.size)
+        page_bytes, pages = _SQLITE_HEAD.unpack(head)
+        most = min(pages * page_bytes, source.size + _PADDED_BYTES_MOST)
+        opened.truncate(max(most, source.size))
+    source.note("it is cut short or damaged; the pages that are there were read")
+    try:
+        yield from _sqlite(source, copy)
+    finally:
+        copy.unlink()
+
+
+def _sqlite(source: Source, file: Path) -> Iterator[Piece]:
+    uri = f"file:{quote(str(file))}?mode=ro&immutable=1"
     base = sqlite3.connect(uri, uri=True)
     base.text_factory = decode
     try:
