@@ -13,6 +13,7 @@ import sqlite3
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tourniquet.breach.pieces import Piece, Shape
@@ -104,7 +105,7 @@ def _table(base: sqlite3.Connection, name: str) -> Iterator[Piece]:
         has_rowid = False
     columns = [str(one[0]) for one in found.description[1:]]
     counted = 0
-    while batch := found.fetchmany(_ROWS_AT_ONCE):
+    for batch in _fetched(found):
         start = 0
         held: list[list[str]] = []
         for rowid, *values in batch:
@@ -116,6 +117,21 @@ def _table(base: sqlite3.Connection, name: str) -> Iterator[Piece]:
             start = start if held else number
             held.append([_cell(value) for value in values])
         yield from rows(name, held, first=start, columns=columns)
+
+
+def _fetched(found: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows in batches; those before a damaged page are given before the error is."""
+    batch: list[tuple[Any, ...]] = []
+    try:
+        for row in found:
+            batch.append(row)
+            if len(batch) >= _ROWS_AT_ONCE:
+                yield batch
+                batch = []
+    except sqlite3.Error:
+        yield batch
+        raise
+    yield batch
 
 
 def _cell(value: object) -> str:
