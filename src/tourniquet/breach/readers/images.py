@@ -22,7 +22,7 @@ SIDE_DOTS_LEAST = 200
 PIXELS_MOST = 200_000_000
 _DOTS_MOST = 12_000_000  # of a picture that Tesseract is given; larger ones are made smaller
 _OUTPUT_BYTES_MOST = 4 * 1024 * 1024
-TESSERACT_MISSING = "it is a picture, and tesseract is not installed to read it"
+TESSERACT_MISSING = "a picture in it was not read: tesseract is not installed"
 Image.MAX_IMAGE_PIXELS = PIXELS_MOST
 
 
