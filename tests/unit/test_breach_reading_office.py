@@ -20,7 +20,6 @@ from tourniquet.breach.limits import Limits
 from tourniquet.breach.pieces import Shape, State
 from tourniquet.breach.readers.images import tesseract
 
-
 SEEN = datetime(2024, 5, 1, 10, 30)  # noqa: DTZ001 # a sheet knows no zones
 
 
