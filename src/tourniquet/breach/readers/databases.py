@@ -12,12 +12,13 @@ import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tourniquet.breach.pieces import Piece, Shape
-from tourniquet.breach.readers.decoding import decode, newlines
+from tourniquet.breach.readers.decoding import UTF_8, decode, newlines
 from tourniquet.breach.readers.source import CannotRead, Source, clip, passages, placed_rows, rows
 
 _TABLES_MOST = 5_000
@@ -25,6 +26,7 @@ _ROWS_AT_ONCE = 2_000
 _SQLITE_HEAD = struct.Struct(">16xH10xI")  # bytes of a page, number of pages
 _PADDED_BYTES_MOST = 1024 * 1024 * 1024
 _HEX_BYTES_MOST = 64
+_SHORT = 1_000
 _BLOB_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]{4,}\Z")
 _NAME = r"(?:`[^`]+`|\"[^\"]+\"|\[[^\]]+\]|[\w$]+)"
 _FULL_NAME = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
@@ -38,11 +40,11 @@ _CREATE = re.compile(
     rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?({_FULL_NAME})\s*\(".encode(), re.IGNORECASE
 )
 _TUPLE = re.compile(
-    rb"\s*\(((?:[^'\"()]|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|\((?:[^()']|'(?:[^'\\]|\\.|'')*')*\))*)\)\s*([,;]?)",
+    rb"\s*\(((?:[^'\"()]+|'(?:[^'\\]+|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|\((?:[^()']|'(?:[^'\\]|\\.|'')*')*\))*)\)\s*([,;]?)",
     re.DOTALL,
 )
 _VALUE = re.compile(
-    rb"\s*(?:[NnEe]?'((?:[^'\\]|\\.|'')*)'|\"((?:[^\"\\]|\\.|\"\")*)\"|((?:[^,()']|\([^()]*\))*))\s*(?:,|\Z)",
+    r"\s*(?:[NnEe]?'((?:[^'\\]|\\.|'')*)'|\"((?:[^\"\\]|\\.|\"\")*)\"|((?:[^,()']|\([^()]*\))*))\s*(?:,|\Z)",
     re.DOTALL,
 )
 _COLUMN = re.compile(rf"\s*({_NAME})\s+\w".encode())
@@ -74,7 +76,7 @@ def sqlite_padded(source: Source) -> Iterator[Piece]:
 def _sqlite(source: Source, file: Path) -> Iterator[Piece]:
     uri = f"file:{quote(str(file))}?mode=ro&immutable=1"
     base = sqlite3.connect(uri, uri=True)
-    base.text_factory = decode
+    base.text_factory = partial(str, encoding=UTF_8[0], errors=UTF_8[1])
     try:
         base.execute("PRAGMA trusted_schema=OFF")
         names = [
@@ -135,10 +137,10 @@ def _fetched(found: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return value if len(value) < _SHORT else clip(value)
     if value is None:
         return ""
-    if isinstance(value, str):
-        return clip(value)
     if isinstance(value, bytes):
         return clip(decode(value)) if _BLOB_TEXT.match(value) else value[:_HEX_BYTES_MOST].hex()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -193,12 +195,12 @@ def _tuples(content: bytes, place: list[int]) -> Iterator[tuple[str, list[str]]]
     while found := _TUPLE.match(content, place[0]):
         place[0] = found.end()
         start = found.start(1) - 1
-        yield f"bytes {start}-{found.end(1) + 1}", _parsed(found[1])
+        yield f"bytes {start}-{found.end(1) + 1}", _parsed(str(found[1], *UTF_8))
         if found[2] != b",":
             return
 
 
-def _parsed(inner: bytes) -> list[str]:
+def _parsed(inner: str) -> list[str]:
     cells = []
     at = 0
     while at < len(inner):
@@ -206,10 +208,13 @@ def _parsed(inner: bytes) -> list[str]:
         if found is None or found.end() == at:
             break
         at = found.end()
-        if found[1] is not None or found[2] is not None:
-            cells.append(_unescaped(decode(found[1] if found[1] is not None else found[2])))
+        quoted, double, bare = found.groups()
+        if quoted is not None:
+            cells.append(_unescaped(quoted))
+        elif double is not None:
+            cells.append(_unescaped(double))
         else:
-            bare = decode(found[3]).strip()
+            bare = bare.strip()
             cells.append("" if bare.upper() == "NULL" else bare)
     return cells
 
@@ -224,8 +229,10 @@ def _copied(content: bytes, start: int, end: int) -> Iterator[tuple[str, list[st
     while start < end:
         stop = content.find(b"\n", start, end)
         stop = end if stop < 0 else stop
-        line = decode(content[start:stop]).rstrip("\r")
-        cells = ["" if one == "\\N" else _unescaped(one) for one in line.split("\t")]
+        line = str(content[start:stop], *UTF_8).rstrip("\r")
+        cells = line.split("\t")
+        if "\\" in line:
+            cells = ["" if one == "\\N" else _unescaped(one) for one in cells]
         yield f"bytes {start}-{stop}", cells
         start = stop + 1
 
