@@ -91,7 +91,7 @@ def zipped(
 def tarred(members: dict[str, bytes], mode: str = "w") -> bytes:
     """A tar archive, `w:gz`, `w:bz2` or `w:xz` compressed."""
     into = io.BytesIO()
-    with tarfile.open(fileobj=into, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=into, mode=mode) as archive:  # type: ignore[call-overload] # a mode of several
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)

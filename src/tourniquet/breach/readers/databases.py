@@ -47,6 +47,8 @@ _VALUE = re.compile(
     r"\s*(?:[NnEe]?'((?:[^'\\]|\\.|'')*)'|\"((?:[^\"\\]|\\.|\"\")*)\"|((?:[^,()']|\([^()]*\))*))\s*(?:,|\Z)",
     re.DOTALL,
 )
+_PLAIN_VALUE = re.compile(r"(?:^|,)\s*(?:[NnEe]?'((?:[^']+|'')*)'|([^',]*))")
+_CALL = re.compile(r"\w\(")
 _COLUMN = re.compile(rf"\s*({_NAME})\s+\w".encode())
 _NOT_COLUMNS = {"primary", "key", "unique", "constraint", "foreign", "index", "check", "fulltext"}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "", "b": "", "Z": ""}
@@ -201,6 +203,12 @@ def _tuples(content: bytes, place: list[int]) -> Iterator[tuple[str, list[str]]]
 
 
 def _parsed(inner: str) -> list[str]:
+    if "\\" not in inner and '"' not in inner and not _CALL.search(inner):
+        found_all = _PLAIN_VALUE.findall(inner)
+        return [
+            quoted.replace("''", "'") or ("" if bare.strip().upper() == "NULL" else bare.strip())
+            for quoted, bare in found_all
+        ]
     cells = []
     at = 0
     while at < len(inner):
