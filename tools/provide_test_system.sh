@@ -1,6 +1,6 @@
 #!/bin/bash
-# What the tests need from the system: PostgreSQL's server programs, Chromium, strace, and fuse3
-# where there are /dev/fuse and apt.
+# What the tests need from the system: PostgreSQL's server programs, Chromium, strace, Tesseract,
+# and fuse3 where there are /dev/fuse and apt.
 # Installs what is missing with apt when it may; else says exactly what to install, and fails.
 set -euo pipefail
 
@@ -29,6 +29,7 @@ missing=()
 find_postgresql || missing+=(postgresql)
 find_chromium || missing+=(chromium)
 command -v strace >/dev/null || missing+=(strace)
+command -v tesseract >/dev/null || missing+=(tesseract-ocr tesseract-ocr-eng)
 needs_fuse && missing+=(fuse3)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
@@ -36,7 +37,7 @@ refuse() {
     {
         echo "The tests need from this system: ${missing[*]}. $1"
         echo "On Debian and Ubuntu: apt-get update && apt-get install ${missing[*]}"
-        echo "Elsewhere: PostgreSQL 14 or newer with initdb on the PATH, Chromium and strace on the PATH."
+        echo "Elsewhere: PostgreSQL 14 or newer with initdb on the PATH, Chromium, strace and tesseract on the PATH."
     } >&2
     exit 1
 }
@@ -64,5 +65,6 @@ missing=()
 find_postgresql || missing+=(postgresql)
 find_chromium || missing+=(chromium)
 command -v strace >/dev/null || missing+=(strace)
+command -v tesseract >/dev/null || missing+=(tesseract-ocr tesseract-ocr-eng)
 needs_fuse && missing+=(fuse3)
 [ ${#missing[@]} -eq 0 ] || refuse "apt-get installed them, yet they are not where they are looked for."

@@ -44,6 +44,7 @@ FRAME_BYTES_MOST = 64 * 1024 * 1024
 SPOOLED_BYTES = 8 * 1024 * 1024
 PROGRAM = Path(__file__).with_name("child.py")
 _READ_AT_ONCE = 256 * 1024
+VANISHED = "it vanished before it was read"
 _ENDING_SECONDS = 2.0
 _GOOD = (State.PARSED, State.OCR)
 _NO_LAST_RESORT = frozenset(
@@ -192,13 +193,15 @@ class Child:
         reading = Reading(kind=kind or "unknown", folder=folder)
         try:
             folder.mkdir(mode=0o700)
-            size = file.stat().st_size
-        except FileNotFoundError:
-            reading.ended = Ended(State.UNREADABLE, "", "it vanished before it was read")
-            return reading
         except OSError as error:
-            reading.close()
             raise _no_room(self._scratch, error) from None
+        try:
+            size = file.stat().st_size
+        except OSError as error:
+            is_gone = isinstance(error, FileNotFoundError)
+            why = VANISHED if is_gone else f"it could not be read: {error.strerror}"
+            reading.ended = Ended(State.UNREADABLE, "", why)
+            return reading
         task = Task(file=os.fsencode(file), name=name, scratch=os.fsencode(folder),
                     limits=self._limits, kind=kind, attempt=attempt)  # fmt: skip
         try:
@@ -234,7 +237,7 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 # our own program with a number
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 start_new_session=True, cwd=self._scratch,
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)},
             )  # fmt: skip
         except OSError as error:
             raise OperatorError(

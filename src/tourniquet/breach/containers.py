@@ -9,7 +9,6 @@ Invariants:
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import lzma
 import struct
@@ -18,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any
 
 import cabarchive
 import py7zr
@@ -31,6 +30,7 @@ from tourniquet.breach.readers.source import CannotRead, Scratch, Source
 
 INFLATED_AT_ONCE = 1024 * 1024
 TAR_BLOCK_BYTES = 512
+TAR_READ_BYTES = 8 * 1024
 CAB_BYTES_MOST = 256 * 1024 * 1024
 XZ_MEMORY_BYTES_MOST = 512 * 1024 * 1024
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
@@ -57,9 +57,8 @@ def zip_members(source: Source) -> Iterator[Piece]:
         raise CannotRead(f"its directory is missing or damaged ({type(error).__name__})") from None
     with archive:
         for info in archive.infolist():
-            if info.is_dir():
-                continue
-            yield _zip_member(archive, info, source.scratch)
+            if not info.is_dir():
+                yield _mended(_zip_member(archive, info, source.scratch), info, source)
         if not archive.infolist():
             source.note("there is nothing in it")
 
@@ -74,6 +73,25 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, scratch: Scratc
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, RuntimeError) as error:
         why = f"it could not be taken out ({type(error).__name__})"
         return Shut(name, info.file_size, State.UNREADABLE, why)
+
+
+def _mended(piece: Inner | Shut, info: zipfile.ZipInfo, source: Source) -> Inner | Shut:
+    """A member whose check sum does not agree, once more by its own header: as far as it goes."""
+    is_damaged = (
+        bool(piece.note)
+        if isinstance(piece, Inner)
+        else piece.state is State.UNREADABLE and piece.why != ENCRYPTED_WHY
+    )
+    if not is_damaged:
+        return piece
+    with source.file.open("rb") as opened:
+        again, _ = _salvage(opened, info.header_offset, source.scratch)
+    if not isinstance(again, Inner) or (isinstance(piece, Inner) and again.size <= piece.size):
+        return piece
+    if isinstance(piece, Inner):
+        Path(piece.file).unlink()
+    note = again.note or "its check sum does not agree"
+    return Inner(piece.name, again.file, again.size, note)
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -185,20 +203,25 @@ def _find(opened: IO[bytes], mark: bytes, start: int) -> int:
 def tar_members(source: Source) -> Iterator[Piece]:
     """Members of a tar archive, compressed or not, as far as it goes."""
     count = 0
+    with source.file.open("rb") as opened:
+        kind = _packing(opened.read(8))
     try:
-        with tarfile.open(source.file, "r|*", bufsize=INFLATED_AT_ONCE, encoding="utf-8",
-                          errors="surrogateescape") as archive:  # fmt: skip
+        with (
+            io.BufferedReader(_Unpacked(source, kind), INFLATED_AT_ONCE) as plain,
+            tarfile.open(
+                fileobj=plain, mode="r|", bufsize=INFLATED_AT_ONCE, encoding="utf-8",
+                errors="surrogateescape",
+            ) as archive,
+        ):  # fmt: skip
             for info in archive:
                 count += 1
                 piece = _tar_member(archive, info, source.scratch)
                 if piece is not None:
                     yield piece
                 archive.members = []  # type: ignore[attr-defined] # it would keep every one
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         if not count:
-            raise CannotRead(
-                f"it is no archive that can be read ({type(error).__name__})"
-            ) from None
+            raise CannotRead(f"no archive can be read in it ({type(error).__name__})") from None
         source.note("it is cut short or damaged; what lies behind that was not had")
 
 
@@ -214,17 +237,96 @@ def _tar_member(
     opened = archive.extractfile(info)
     if opened is None:
         return Shut(name, info.size, State.UNREADABLE, "it could not be taken out")
-    return scratch.take(name, opened, size=info.size)
+    blocks = iter(lambda: opened.read(TAR_READ_BYTES), b"")  # short ones: the last of a cut is lost
+    return scratch.take(name, blocks, size=info.size)
 
 
-def _open_packed(file: Path, kind: str) -> IO[bytes] | gzip.GzipFile:
+def _packing(head: bytes) -> str:
+    marks = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
+    return next((kind for mark, kind in marks.items() if head.startswith(mark)), "")
+
+
+def _unpacked(file: Path, kind: str) -> Iterator[bytes]:
+    """What is compressed in a file, stream behind stream; what is behind the last is passed over.
+
+    Raises: EOFError where it breaks off, an error of the decompressor's where it is damaged.
+    """
+    with file.open("rb") as opened:
+        inflater = None
+        block = opened.read(INFLATED_AT_ONCE)
+        count = 0
+        while block:
+            if inflater is None:
+                if count and _packing(block[:8]) != kind:
+                    return
+                inflater, count = _inflater(kind), count + 1
+            content = inflater.decompress(block, INFLATED_AT_ONCE)
+            if content:
+                yield content
+            if inflater.eof:
+                block = inflater.unused_data or opened.read(INFLATED_AT_ONCE)
+                inflater = None
+            elif kind == "gzip":
+                block = inflater.unconsumed_tail or opened.read(INFLATED_AT_ONCE)
+            else:
+                block = opened.read(INFLATED_AT_ONCE) if inflater.needs_input else b""
+                if not block and not inflater.needs_input:
+                    yield from _drained(inflater)
+                    block = inflater.unused_data or opened.read(INFLATED_AT_ONCE)
+                    inflater = None if inflater.eof else inflater
+        if inflater is not None:
+            raise EOFError
+
+
+def _drained(inflater: Any) -> Iterator[bytes]:
+    while not inflater.eof and not inflater.needs_input:
+        if content := inflater.decompress(b"", INFLATED_AT_ONCE):
+            yield content
+
+
+def _inflater(kind: str) -> Any:  # four libraries' own, alike in what is used of them
     if kind == "gzip":
-        return gzip.open(file)
+        return zlib.decompressobj(zlib.MAX_WBITS | 16)
     if kind == "bzip2":
-        return bz2.open(file)
-    if kind == "xz":
-        return lzma.open(file)
-    return cast("IO[bytes]", zstandard.open(file))
+        return bz2.BZ2Decompressor()
+    return lzma.LZMADecompressor(memlimit=XZ_MEMORY_BYTES_MOST)
+
+
+def _content(file: Path, kind: str) -> Iterator[bytes]:
+    """What is in a file, compressed or not."""
+    if kind in {"gzip", "bzip2", "xz"}:
+        yield from _unpacked(file, kind)
+        return
+    opener = zstandard.open if kind == "zstd" else open
+    with opener(file, "rb") as opened:
+        while block := opened.read(INFLATED_AT_ONCE):
+            yield block
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a file as one to read; where it breaks off it ends, and that is noted."""
+
+    def __init__(self, source: Source, kind: str) -> None:
+        self._source = source
+        self._blocks = _content(source.file, kind)
+        self._kept = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Some bytes."""
+        if not self._kept:
+            try:
+                self._kept = memoryview(next(self._blocks, b""))
+            except (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError, ValueError):
+                self._source.note("it is cut short or damaged; what lies behind that was not had")
+                return 0
+        size = min(len(self._kept), len(buffer))
+        buffer[:size] = self._kept[:size]
+        self._kept = self._kept[size:]
+        return size
 
 
 def inflated_head(file: Path, kind: str, size: int = TAR_BLOCK_BYTES) -> bytes:
@@ -248,8 +350,7 @@ def packed_member(source: Source) -> Iterator[Piece]:
         name = PurePosixPath(source.name).name or "content"
         for end in _ENDS[source.kind]:
             name = name[: -len(end)] if name.lower().endswith(end) else name
-    with _open_packed(source.file, source.kind) as opened:
-        yield source.scratch.take(name, opened)
+    yield source.scratch.take(name, _content(source.file, source.kind))
 
 
 def _gzip_name(file: Path) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tourniquet.breach.children import Abandoned, Child, Reading
+from tourniquet.breach.children import VANISHED, Abandoned, Child, Reading
 from tourniquet.breach.ledger import (
     INSIDE,
     Entry,
@@ -240,7 +240,7 @@ class FolderReader:
         try:
             job.sha256 = known or hash_file(job.file)
         except FileNotFoundError:
-            why = "it vanished before it was read"
+            why = VANISHED
         except OSError as error:
             why = f"it could not be read: {error.strerror or type(error).__name__}"
         entry = job.entry

@@ -117,6 +117,8 @@ _CONTROL = bytes(
 _CONTROL_SHARE_MOST = 0.005
 _DELIMITERS = ",\t;|^~"
 _TAGS_LEAST = 5
+_OPEN_LINES_MOST = 20
+_SAMPLE_LINES = 400
 _TABLE_LINES = 60
 _TABLE_SHARE = 0.8
 _LINES_SHARE = 0.5
@@ -278,7 +280,8 @@ def _of_messages(text: str) -> str:
         return "edifact"
     lines = [line for line in text.split("\n") if line.strip()]
     segments = sum(bool(_MID_SEGMENT.match(line)) for line in lines[:400])
-    if segments >= 2 and segments * 2 >= min(len(lines), 400):
+    is_log = any(_STAMP.match(line) for line in lines[:400])
+    if segments >= 2 and segments * 2 >= min(len(lines), 400) and not is_log:
         return "hl7"
     if _MSH_WITHIN.search(text) or segments >= 2:
         return "hl7-log"
@@ -330,7 +333,7 @@ def _of_json(text: str, name: str) -> str:
 
 def delimiter_of(lines: list[str]) -> str:
     """What separates the columns of a table, by its first lines; "" where it is none."""
-    lines = [line for line in lines if line.strip()][:_TABLE_LINES]
+    lines = [line for line in _joined(lines) if line.strip()][:_TABLE_LINES]
     best, best_score = "", 0.0
     for sign in _DELIMITERS:
         counts = Counter(_count(line, sign) for line in lines)
@@ -350,11 +353,25 @@ def delimiter_of(lines: list[str]) -> str:
     return best
 
 
+def _joined(lines: list[str]) -> list[str]:
+    """Lines with those put together between which a quotation mark is open."""
+    joined: list[str] = []
+    open_lines = 0
+    for line in lines:
+        if open_lines:
+            joined[-1] += "\n" + line
+        else:
+            joined.append(line)
+        is_open = joined[-1].count('"') % 2 == 1 and open_lines < _OPEN_LINES_MOST
+        open_lines = open_lines + 1 if is_open else 0
+    return joined
+
+
 def _count(line: str, sign: str) -> int:
     if '"' not in line:
         return line.count(sign)
     try:
-        return len(next(csv.reader([line], delimiter=sign))) - 1
+        return len(next(csv.reader(line.split("\n"), delimiter=sign))) - 1
     except (csv.Error, StopIteration):
         return line.count(sign)
 
@@ -363,7 +380,7 @@ def _is_table(text: str, name: str, *, is_whole: bool) -> bool:
     lines = text.split("\n")
     if not is_whole:
         lines = lines[:-1] or lines
-    filled = [line for line in lines if line.strip()][:_TABLE_LINES]
+    filled = [line for line in _joined(lines[:_SAMPLE_LINES]) if line.strip()][:_TABLE_LINES]
     sign = delimiter_of(filled)
     if not sign:
         return False

@@ -8,17 +8,25 @@ Invariants:
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
+import struct
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tourniquet.breach.pieces import Piece, Shape
-from tourniquet.breach.readers.decoding import decode, newlines
+from tourniquet.breach.readers.decoding import UTF_8, decode, newlines
 from tourniquet.breach.readers.source import CannotRead, Source, clip, passages, placed_rows, rows
 
 _TABLES_MOST = 5_000
 _ROWS_AT_ONCE = 2_000
+_SQLITE_HEAD = struct.Struct(">16xH10xI")  # bytes of a page, number of pages
+_PADDED_BYTES_MOST = 1024 * 1024 * 1024
 _HEX_BYTES_MOST = 64
+_SHORT = 1_000
 _BLOB_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]{4,}\Z")
 _NAME = r"(?:`[^`]+`|\"[^\"]+\"|\[[^\]]+\]|[\w$]+)"
 _FULL_NAME = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
@@ -32,13 +40,15 @@ _CREATE = re.compile(
     rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?({_FULL_NAME})\s*\(".encode(), re.IGNORECASE
 )
 _TUPLE = re.compile(
-    rb"\s*\(((?:[^'\"()]|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|\((?:[^()']|'(?:[^'\\]|\\.|'')*')*\))*)\)\s*([,;]?)",
+    rb"\s*\(((?:[^'\"()]+|'(?:[^'\\]+|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|\((?:[^()']|'(?:[^'\\]|\\.|'')*')*\))*)\)\s*([,;]?)",
     re.DOTALL,
 )
 _VALUE = re.compile(
-    rb"\s*(?:[NnEe]?'((?:[^'\\]|\\.|'')*)'|\"((?:[^\"\\]|\\.|\"\")*)\"|((?:[^,()']|\([^()]*\))*))\s*(?:,|\Z)",
+    r"\s*(?:[NnEe]?'((?:[^'\\]|\\.|'')*)'|\"((?:[^\"\\]|\\.|\"\")*)\"|((?:[^,()']|\([^()]*\))*))\s*(?:,|\Z)",
     re.DOTALL,
 )
+_PLAIN_VALUE = re.compile(r"(?:^|,)\s*(?:[NnEe]?'((?:[^']+|'')*)'|([^',]*))")
+_CALL = re.compile(r"\w\(")
 _COLUMN = re.compile(rf"\s*({_NAME})\s+\w".encode())
 _NOT_COLUMNS = {"primary", "key", "unique", "constraint", "foreign", "index", "check", "fulltext"}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "", "b": "", "Z": ""}
@@ -46,9 +56,29 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "", "b": "", "Z": ""}
 
 def sqlite(source: Source) -> Iterator[Piece]:
     """Rows by table and rowid. Raises: CannotRead where it is damaged from the start."""
-    uri = f"file:{quote(str(source.file))}?mode=ro&immutable=1"
+    yield from _sqlite(source, source.file)
+
+
+def sqlite_padded(source: Source) -> Iterator[Piece]:
+    """Rows of a database that is cut short: of a copy that has as many pages as it says."""
+    copy = source.scratch.folder / "padded"
+    shutil.copyfile(source.file, copy)
+    with copy.open("r+b") as opened:
+        head = opened.read(_SQLITE_HEAD.size)
+        page_bytes, pages = _SQLITE_HEAD.unpack(head)
+        most = min(pages * page_bytes, source.size + _PADDED_BYTES_MOST)
+        opened.truncate(max(most, source.size))
+    source.note("it is cut short or damaged; the pages that are there were read")
+    try:
+        yield from _sqlite(source, copy)
+    finally:
+        copy.unlink()
+
+
+def _sqlite(source: Source, file: Path) -> Iterator[Piece]:
+    uri = f"file:{quote(str(file))}?mode=ro&immutable=1"
     base = sqlite3.connect(uri, uri=True)
-    base.text_factory = decode
+    base.text_factory = partial(str, encoding=UTF_8[0], errors=UTF_8[1])
     try:
         base.execute("PRAGMA trusted_schema=OFF")
         names = [
@@ -79,7 +109,7 @@ def _table(base: sqlite3.Connection, name: str) -> Iterator[Piece]:
         has_rowid = False
     columns = [str(one[0]) for one in found.description[1:]]
     counted = 0
-    while batch := found.fetchmany(_ROWS_AT_ONCE):
+    for batch in _fetched(found):
         start = 0
         held: list[list[str]] = []
         for rowid, *values in batch:
@@ -93,11 +123,26 @@ def _table(base: sqlite3.Connection, name: str) -> Iterator[Piece]:
         yield from rows(name, held, first=start, columns=columns)
 
 
+def _fetched(found: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows in batches; those before a damaged page are given before the error is."""
+    batch: list[tuple[Any, ...]] = []
+    try:
+        for row in found:
+            batch.append(row)
+            if len(batch) >= _ROWS_AT_ONCE:
+                yield batch
+                batch = []
+    except sqlite3.Error:
+        yield batch
+        raise
+    yield batch
+
+
 def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return value if len(value) < _SHORT else clip(value)
     if value is None:
         return ""
-    if isinstance(value, str):
-        return clip(value)
     if isinstance(value, bytes):
         return clip(decode(value)) if _BLOB_TEXT.match(value) else value[:_HEX_BYTES_MOST].hex()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -152,12 +197,18 @@ def _tuples(content: bytes, place: list[int]) -> Iterator[tuple[str, list[str]]]
     while found := _TUPLE.match(content, place[0]):
         place[0] = found.end()
         start = found.start(1) - 1
-        yield f"bytes {start}-{found.end(1) + 1}", _parsed(found[1])
+        yield f"bytes {start}-{found.end(1) + 1}", _parsed(str(found[1], *UTF_8))
         if found[2] != b",":
             return
 
 
-def _parsed(inner: bytes) -> list[str]:
+def _parsed(inner: str) -> list[str]:
+    if "\\" not in inner and '"' not in inner and not _CALL.search(inner):
+        found_all = _PLAIN_VALUE.findall(inner)
+        return [
+            quoted.replace("''", "'") or ("" if bare.strip().upper() == "NULL" else bare.strip())
+            for quoted, bare in found_all
+        ]
     cells = []
     at = 0
     while at < len(inner):
@@ -165,10 +216,13 @@ def _parsed(inner: bytes) -> list[str]:
         if found is None or found.end() == at:
             break
         at = found.end()
-        if found[1] is not None or found[2] is not None:
-            cells.append(_unescaped(decode(found[1] if found[1] is not None else found[2])))
+        quoted, double, bare = found.groups()
+        if quoted is not None:
+            cells.append(_unescaped(quoted))
+        elif double is not None:
+            cells.append(_unescaped(double))
         else:
-            bare = decode(found[3]).strip()
+            bare = bare.strip()
             cells.append("" if bare.upper() == "NULL" else bare)
     return cells
 
@@ -183,8 +237,10 @@ def _copied(content: bytes, start: int, end: int) -> Iterator[tuple[str, list[st
     while start < end:
         stop = content.find(b"\n", start, end)
         stop = end if stop < 0 else stop
-        line = decode(content[start:stop]).rstrip("\r")
-        cells = ["" if one == "\\N" else _unescaped(one) for one in line.split("\t")]
+        line = str(content[start:stop], *UTF_8).rstrip("\r")
+        cells = line.split("\t")
+        if "\\" in line:
+            cells = ["" if one == "\\N" else _unescaped(one) for one in cells]
         yield f"bytes {start}-{stop}", cells
         start = stop + 1
 

@@ -17,6 +17,7 @@ SAMPLE_BYTES = 64 * 1024
 BLOCK_BYTES = 1024 * 1024
 LINE_CHARACTERS_MOST = 4 * 1024 * 1024  # what is longer is cut there
 _MIXED = "tourniquet-mixed"
+UTF_8 = ("utf-8", _MIXED)  # as encoding and errors of str()
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -74,6 +75,14 @@ def decode(content: bytes) -> str:
     encoding = encoding_of(content[:SAMPLE_BYTES])
     errors = _MIXED if encoding.startswith("utf-8") else "replace"
     return content.decode(encoding, errors)
+
+
+def codec_of(sample: bytes) -> tuple[str, str]:
+    """Encoding and way with errors for many short pieces of one content."""
+    encoding = encoding_of(sample[:SAMPLE_BYTES])
+    if encoding.startswith("utf-8"):
+        return UTF_8
+    return encoding, "replace"
 
 
 def newlines(text: str) -> str:

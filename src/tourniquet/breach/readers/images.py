@@ -7,6 +7,7 @@ Invariants:
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -22,14 +23,14 @@ SIDE_DOTS_LEAST = 200
 PIXELS_MOST = 200_000_000
 _DOTS_MOST = 12_000_000  # of a picture that Tesseract is given; larger ones are made smaller
 _OUTPUT_BYTES_MOST = 4 * 1024 * 1024
-TESSERACT_MISSING = "it is a picture, and tesseract is not installed to read it"
+TESSERACT_MISSING = "a picture in it was not read: tesseract is not installed"
 Image.MAX_IMAGE_PIXELS = PIXELS_MOST
 
 
 @lru_cache(maxsize=1)
 def tesseract() -> str:
     """Where Tesseract is; "" where it is not."""
-    return shutil.which("tesseract", path="/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin") or ""
+    return shutil.which("tesseract") or ""
 
 
 def picture_text(file: Path, source: Source) -> str:
@@ -52,7 +53,7 @@ def picture_text(file: Path, source: Source) -> str:
         done = subprocess.run(  # noqa: S603 # no shell, no words of the content
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False,
             timeout=source.limits.ocr_seconds_most,
-            env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            env={"OMP_THREAD_LIMIT": "1", "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         most = source.limits.ocr_seconds_most

@@ -7,6 +7,7 @@ Invariants:
 
 from __future__ import annotations
 
+import codecs
 import html as entities
 import re
 from collections.abc import Iterator
@@ -15,14 +16,12 @@ from lxml import etree
 from selectolax.lexbor import LexborHTMLParser
 
 from tourniquet.breach.pieces import Piece, Shape
-from tourniquet.breach.readers.decoding import decode
+from tourniquet.breach.readers.decoding import codec_of
 from tourniquet.breach.readers.source import CannotRead, Source, passages, placed_rows
 
 _TABLE = re.compile(rb"<table\b.*?(?:</table\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_ROW = re.compile(rb"<tr\b[^>]*>(.*?)(?=</tr\b|<tr\b|</table\b|\Z)", re.IGNORECASE | re.DOTALL)
-_CELL = re.compile(
-    r"<t[dh]\b[^>]*>(.*?)(?=</t[dh]\b|<t[dh]\b|</tr\b|\Z)", re.IGNORECASE | re.DOTALL
-)
+_ROW = re.compile(rb"<tr\b[^>]*>((?:[^<]+|<(?!/?tr\b|/table\b))*)", re.IGNORECASE)
+_CELL = re.compile(r"<t[dh]\b[^>]*>((?:[^<]+|<(?!/?t[dhr]\b))*)", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 _BREAK = re.compile(r"<(?:br|/p|/div|/li)\b[^>]*>", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
@@ -38,19 +37,20 @@ _NUL = "\x00"
 def html(source: Source) -> Iterator[Piece]:
     """A page: its tables by the bytes of each row, and all else as text."""
     content = source.whole()
-    rest = content
-    count = 0
+    codec = _codec(content)
+    rest = [content]
+    at = count = 0
     for found in _TABLE.finditer(content):
         if b"<table" in found[0][6:].lower() or b"colspan" in found[0].lower():
             continue  # a layout: read as text
-        placed = list(_table_rows(found[0], found.start(), _charset(content)))
+        placed = list(_table_rows(found[0], found.start(), codec))
         if len(placed) < _ROWS_LEAST or max(len(row) for _, row in placed) < _COLUMNS_LEAST:
             continue
         count += 1
         yield from placed_rows(f"table {count}", placed)
-        blank = re.sub(rb"[^\n]", b" ", found[0])
-        rest = rest[: found.start()] + blank + rest[found.end() :]
-    text = html_text(_decoded(rest, _charset(content)))
+        rest[-1:] = [content[at : found.start()], b"\n", content[found.end() :]]
+        at = found.end()
+    text = html_text(str(b"".join(rest), *codec))
     if text.strip():
         yield from passages("text", Shape.MARKUP, text)
 
@@ -60,24 +60,29 @@ def _charset(content: bytes) -> str:
     return found[1].decode("ascii") if found else ""
 
 
-def _decoded(content: bytes, charset: str) -> str:
+def _codec(content: bytes) -> tuple[str, str]:
+    charset = _charset(content)
     if charset.lower() not in {"", "utf-8", "utf8", "unicode", "utf-16", "utf-16le"}:
         try:
-            return content.decode(charset, "replace")
+            return codecs.lookup(charset).name, "replace"
         except LookupError:
             pass
-    return decode(content)
+    return codec_of(content)
 
 
-def _table_rows(table: bytes, start: int, charset: str) -> Iterator[tuple[str, list[str]]]:
+def _table_rows(
+    table: bytes, start: int, codec: tuple[str, str]
+) -> Iterator[tuple[str, list[str]]]:
     for row in _ROW.finditer(table):
-        cells = [bare(one[1]) for one in _CELL.finditer(_decoded(row[1], charset))]
+        cells = [bare(one[1]) for one in _CELL.finditer(str(row[1], *codec))]
         if cells:
             yield f"bytes {start + row.start()}-{start + row.end()}", cells
 
 
 def bare(markup: str) -> str:
     """The text of a bit of markup."""
+    if "<" not in markup and "&" not in markup:
+        return _BLANKS.sub(" ", markup).strip()
     text = entities.unescape(_TAG.sub("", _BREAK.sub("\n", markup)))
     return _BLANKS.sub(" ", text).strip()
 
@@ -124,35 +129,37 @@ def xml(source: Source) -> Iterator[Piece]:
 
 def _values(source: Source) -> Iterator[str]:
     path: list[str] = []
+    names: dict[object, str] = {}
     parsing = etree.iterparse(
         str(source.file), events=("start", "end", "comment"), recover=True, huge_tree=True,
         resolve_entities=False, no_network=True, load_dtd=False,
     )  # fmt: skip
     for event, element in parsing:
-        if event == "comment":
-            if text := " ".join((element.text or "").split()):
-                yield f"comment: {text}"
-            continue
-        name = local_name(element)
-        if event == "start":
+        if event == "end":
+            if (text := element.text) and (text := " ".join(text.split())):
+                yield f"{'.'.join(path[-3:])}: {text}"
+            if path:
+                path.pop()
+            if (tail := element.tail) and (tail := " ".join(tail.split())):
+                yield f"{'.'.join(path[-3:])}: {tail}"
+            element.clear(keep_tail=False)
+            if (before := element.getprevious()) is not None:
+                element.getparent().remove(before)
+        elif event == "start":
             if len(path) >= _DEPTH_MOST:
                 raise CannotRead(f"elements lie in it deeper than the limit of {_DEPTH_MOST}")
+            name = names.get(element.tag) or names.setdefault(element.tag, local_name(element))
             path.append(name)
-            around = ".".join(path[-3:])
-            for key, value in element.attrib.items():
-                if value.strip():
-                    yield f"{around}@{str(key).rsplit('}', 1)[-1]}: {value.strip()}"
-            continue
-        around = ".".join(path[-3:])
-        if text := " ".join((element.text or "").split()):
-            yield f"{around}: {text}"
-        if path:
-            path.pop()
-        if tail := " ".join((element.tail or "").split()):
-            yield f"{'.'.join(path[-3:])}: {tail}"
-        element.clear(keep_tail=False)
-        while element.getprevious() is not None and element.getparent() is not None:
-            del element.getparent()[0]
+            if element.attrib:
+                yield from _attributes(element, ".".join(path[-3:]))
+        elif text := " ".join((element.text or "").split()):
+            yield f"comment: {text}"
+
+
+def _attributes(element: etree._Element, around: str) -> Iterator[str]:
+    for key, value in element.attrib.items():
+        if value.strip():
+            yield f"{around}@{str(key).rsplit('}', 1)[-1]}: {value.strip()}"
 
 
 def local_name(element: etree._Element) -> str:

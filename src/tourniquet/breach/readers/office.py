@@ -297,5 +297,5 @@ def rtf(source: Source) -> Iterator[Piece]:
 
 def plain_rtf(content: str) -> str:
     """The text of rich text, its bytes as Latin-1."""
-    # The library is untyped.
-    return str(rtf_to_text(content, errors="replace"))  # type: ignore[no-untyped-call]
+    text = rtf_to_text(content, errors="replace")  # type: ignore[no-untyped-call] # the library's
+    return str(text)

@@ -228,7 +228,7 @@ def _pst_message(source: Source, message: object, place: str) -> Iterator[Piece]
 
 def _read(attachment: object, size: int) -> Iterator[bytes]:
     while size > 0:
-        block = attachment.read_buffer(min(size, _READ_AT_ONCE))  # type: ignore[attr-defined]
+        block = attachment.read_buffer(min(size, _READ_AT_ONCE))  # type: ignore[attr-defined] # libpff's
         if not block:
             return
         size -= len(block)

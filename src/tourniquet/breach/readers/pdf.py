@@ -127,6 +127,9 @@ def _by_ocr(source: Source, page: pdfium.PdfPage, number: int) -> Iterator[Piece
     bitmap.close()
     try:
         text = picture_text(file, source)
+    except CannotRead as failure:
+        source.note(failure.why)
+        return
     finally:
         file.unlink(missing_ok=True)
     if text.strip():

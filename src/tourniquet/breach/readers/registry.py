@@ -51,7 +51,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "xml": (f"{_READERS}.markup:xml", _PROSE),
     "html": (f"{_READERS}.markup:html", _PROSE),
     "sql": (f"{_READERS}.databases:sql_dump", _LINES),
-    "sqlite": (f"{_READERS}.databases:sqlite", _WRITING),
+    "sqlite": (f"{_READERS}.databases:sqlite", f"{_READERS}.databases:sqlite_padded"),
     "access": (f"{_READERS}.databases:access", _WRITING),
     "eml": (f"{_READERS}.mail:eml", _PROSE),
     "mbox": (f"{_READERS}.mail:mbox", _PROSE),

@@ -31,7 +31,7 @@ _ROW_NUMBER = re.compile(rb"\br=\"(\d+)\"")
 _HEADER = re.compile(rb"<(?:odd|even|first)(?:Header|Footer)>([^<]+)<")
 _PAGE_CODES = re.compile(r"&(?:[A-Z]|\d+|\"[^\"]*\"|K[0-9A-F]{6})")
 _READ_AT_ONCE = 4 * 1024 * 1024
-_OVERLAP_BYTES = 1_024
+_OVERLAP_BYTES = 16 * 1024
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), 45, 46, 47, *range(50, 59)})
 _DATE_LETTERS = re.compile(r"[dmyhs]", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
@@ -74,13 +74,16 @@ def workbook(source: Source) -> Iterator[Piece]:
     files = _sheet_files(parts) if parts and source.kind == "xlsx" else {}
     for sheet in book.sheets_metadata:
         is_hidden = sheet.visible != calamine.SheetVisibleEnum.Visible
-        hidden = _hidden_rows(parts, files[sheet.name]) if parts and sheet.name in files else set()
+        heads: list[str] = []
+        is_known = parts is not None and sheet.name in files
+        hidden = _hidden_rows(parts, files[sheet.name], heads) if parts and is_known else set()
         try:
             opened = book.get_sheet_by_name(sheet.name)
         except (calamine.CalamineError, calamine.WorksheetNotFound, ValueError) as error:
             source.note(f"a sheet could not be read ({type(error).__name__})")
             continue
         yield from _sheet(sheet.name, opened, hidden, is_hidden=is_hidden)
+        yield from passages(f"{sheet.name} heads and feet", Shape.TEXT, "\n".join(heads))
     if parts is not None:
         yield from _beside(parts)
         yield from parts.members()
@@ -161,24 +164,30 @@ def _sheet_files(parts: Parts) -> dict[str, str]:
     return found
 
 
-def _hidden_rows(parts: Parts, name: str) -> set[int]:
+def _hidden_rows(parts: Parts, name: str, heads: list[str]) -> set[int]:
+    """Numbers of hidden rows; heads and feet of the pages are added to `heads`."""
     hidden: set[int] = set()
+    kept = b""
     try:
         with parts.open(name) as opened:
-            kept = b""
             while block := opened.read(_READ_AT_ONCE):
                 content = kept + block
-                for found in _HIDDEN_ROW.finditer(content):
-                    if at := _ROW_NUMBER.search(found[0]):
-                        hidden.add(int(at[1]))
+                if b"hidden=" in content:
+                    for found in _HIDDEN_ROW.finditer(content):
+                        if at := _ROW_NUMBER.search(found[0]):
+                            hidden.add(int(at[1]))
                 kept = content[-_OVERLAP_BYTES:]
     except (CannotRead, OSError, ValueError):
         return hidden
+    for one in _HEADER.findall(kept):
+        text = _PAGE_CODES.sub(" ", one.decode("utf-8", "replace").replace("&amp;", "&")).strip()
+        if text:
+            heads.append(text)
     return hidden
 
 
 def _beside(parts: Parts) -> Iterator[Piece]:
-    """Comments, text boxes, titles of charts, heads and feet of pages."""
+    """Comments, text boxes, titles of charts."""
     for name in parts.matching(_TEXT_PARTS):
         root = parts.tree(name)
         if root is None:
@@ -191,10 +200,6 @@ def _beside(parts: Parts) -> Iterator[Piece]:
         if texts:
             place = name.removeprefix("xl/").removesuffix(".xml")
             yield from passages(place, Shape.TEXT, "\n".join(dict.fromkeys(texts)))
-    for name in parts.matching(_SHEETS):
-        root_texts = _heads_and_feet(parts, name)
-        if root_texts:
-            yield from passages(name.removeprefix("xl/"), Shape.TEXT, "\n".join(root_texts))
 
 
 def _nearest(one: etree._Element, block: etree._Element) -> bool:
@@ -205,19 +210,6 @@ def _nearest(one: etree._Element, block: etree._Element) -> bool:
             return False
         around = around.getparent()
     return True
-
-
-def _heads_and_feet(parts: Parts, name: str) -> list[str]:
-    tail = b""
-    try:
-        with parts.open(name) as opened:
-            while block := opened.read(_READ_AT_ONCE):
-                tail = (tail + block)[-64 * 1024 :]
-    except (CannotRead, OSError, ValueError):
-        return []
-    found = [one.decode("utf-8", "replace") for one in _HEADER.findall(tail)]
-    texts = (_PAGE_CODES.sub(" ", one.replace("&amp;", "&")).strip() for one in found)
-    return [one for one in texts if one]
 
 
 def xlsx_parts(source: Source) -> Iterator[Piece]:

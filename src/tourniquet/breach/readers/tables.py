@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Generator, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 from tourniquet.breach.pieces import Piece
 from tourniquet.breach.readers.decoding import line_blocks
@@ -69,7 +69,7 @@ def _quoted(
             if is_even or end - at >= QUOTED_LINES_MOST:
                 break
         if is_even:
-            yield from _parsed(["\n".join(lines[at:end])], delimiter)
+            yield _alone("\n".join(lines[at:end]), delimiter)
             at = end
         elif end - at >= QUOTED_LINES_MOST or is_last:
             yield lines[at].split(delimiter)
@@ -80,12 +80,28 @@ def _quoted(
 
 
 def _parsed(lines: list[str], delimiter: str) -> Iterator[list[str]]:
-    for line in lines:
-        if '"' not in line:
-            yield line.split(delimiter)
-            continue
+    """Rows of lines of which each is one; a mark that opens in one must not reach the next."""
+    at = 0
+    while at < len(lines):
+        reader = csv.reader(islice(lines, at, None), delimiter=delimiter)
+        done = 0
         try:
-            row = next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter), [])
+            for row in reader:
+                if reader.line_num != done + 1:
+                    break
+                done += 1
+                yield row or [""]
         except csv.Error:
-            row = line.split(delimiter)
-        yield row
+            pass
+        at += done
+        if at < len(lines):
+            yield _alone(lines[at], delimiter)
+            at += 1
+
+
+def _alone(line: str, delimiter: str) -> list[str]:
+    """One row, which may hold ends of lines, for itself."""
+    try:
+        return next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter), [""])
+    except csv.Error:
+        return line.split(delimiter)
