@@ -45,11 +45,15 @@ _LABELS = (
     rb"\bdate[ _]?of[ _]?birth\b",
     rb"\bbirth[ _]?da(?:te|y)\b",
     rb"\bborn\b",
-    rb"\b(?:hosp(?:ital)?|unit|district|casenote|case|pas|patient|pat|pt|mrn?|local)[ _]?"
-    rb"(?:no|num|number|id|ref)\b",
+    (
+        rb"\b(?:hosp(?:ital)?|unit|district|casenote|case|pas|patient|pat|pt|mrn?|local)[ _]?"
+        rb"(?:no|num|number|id|ref)\b"
+    ),
     rb"\bmrn\b",
-    rb"\b(?:pat|patient|pt|client|surname|sname|family[ _]?name|last[ _]?name|forename"
-    rb"|first[ _]?name|given)[ _]?(?:name)?[\"']?[ ]?[:=]",
+    (
+        rb"\b(?:pat|patient|pt|client|surname|sname|family[ _]?name|last[ _]?name|forename"
+        rb"|first[ _]?name|given)[ _]?(?:name)?[\"']?[ ]?[:=]"
+    ),
     rb"[\"']?\bname[\"']?[ ]?[:=]",
     rb"\bre: ",
     rb"\bdear [A-Z]",
