@@ -23,6 +23,7 @@ CASES = [  # fields, path, practice; controller and the step that decided
     ([(ORGANISATION, "RJ1"), (LOCAL, "RJZ:7000001")], "", "", "RJ1", Step.CODE),
     ([(ORGANISATION, "RJ1"), (ORGANISATION, "RJZ")], "RJ1/a.csv", "", "", Step.CODE),
     ([(ORGANISATION, "ZZ99")], "", "G85001", "G85001", Step.PRACTICE),
+    ([(ORGANISATION, "OAK7")], "RJ1/a.csv", "G85001", "", Step.PATH),  # somebody else's client
     ([(LOCAL, "RJZ:7000001")], "RJ1/list.csv", "", "RJZ", Step.NUMBER),
     ([(LOCAL, ":123")], "RJ1/list.csv", "", "RJ1", Step.PATH),
     ([(EMAIL, "ward@south.example")], "RJ1/list.csv", "", "RJZ", Step.DOMAIN),
