@@ -10,7 +10,8 @@ In this order, the first that says anything decides:
 Invariants:
 - Each piece of evidence says where it was seen; the weaker ones are kept beside the stronger.
 - Two that say different things at the deciding step give no controller, and why: a person decides.
-- A code that is no organisation's of the review decides nothing, and is kept as evidence.
+- A code that is made like those of the review's organisations and is none of theirs says that the
+  data is somebody else's: nothing weaker decides then, and a person looks.
 
 Source: how the affected provider tied data to controllers in 2024 and 2025 (DOMAIN.md, section 1).
 """
@@ -24,7 +25,7 @@ from enum import IntEnum
 from functools import lru_cache
 
 from tourniquet.breach.fragments import FieldKind, Fragment
-from tourniquet.breach.lookup import Lookup
+from tourniquet.breach.lookup import Lookup, code_shape
 
 PATH_CHARACTERS_MOST = 2_000
 _WORD = re.compile(r"[A-Za-z0-9]+")
@@ -74,6 +75,8 @@ def controller_of(
         found.append(Evidence(practice, Step.PRACTICE, practice, "index"))
     found.sort(key=lambda one: one.step)
     evidence = tuple(dict.fromkeys(found))
+    if unknown := _unknown_codes(fragment, lookup, evidence):
+        return Decision("", evidence, f"code: {' and '.join(unknown)} is no organisation's here")
     for step in Step:
         said = sorted({one.controller for one in evidence if one.step == step})
         if len(said) == 1:
@@ -83,6 +86,23 @@ def controller_of(
         if said:
             return Decision("", evidence, f"{step.name.lower()}: {' and '.join(said)}")
     return Decision("", evidence, "nothing says whose it is")
+
+
+def _unknown_codes(
+    fragment: Fragment, lookup: Lookup, evidence: tuple[Evidence, ...]
+) -> list[str]:
+    """Codes of who asked that nobody here has, where no other code is known."""
+    if any(one.step == Step.CODE for one in evidence):
+        return []
+    return sorted(
+        {
+            one.value
+            for one in fragment.fields
+            if one.kind == FieldKind.ORGANISATION
+            and code_shape(one.value) in lookup.code_shapes
+            and lookup.organisation(one.value) is None
+        }
+    )
 
 
 def _nearest(evidence: tuple[Evidence, ...]) -> str:

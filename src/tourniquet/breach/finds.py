@@ -134,8 +134,10 @@ def find_values(text: str, lookup: Lookup) -> Taken:
     _labelled(text, lookup, taken)
     # 2.
     _numbers(text, lookup, taken)
-    for match in _EMAIL.finditer(text):
-        taken.add(_mail(match.start(), match[0], lookup))
+    small = text.lower()
+    if "@" in text:
+        for match in _EMAIL.finditer(text):
+            taken.add(_mail(match.start(), match[0], lookup))
     for match in _POSTCODE.finditer(text):
         if found := canonical.postcode(match[0]):
             taken.add(Find(match.start(), match.end(), "postcode", ((FieldKind.POSTCODE, found),)))
@@ -145,12 +147,14 @@ def find_values(text: str, lookup: Lookup) -> Taken:
         if found := canonical.phone(match[0]):
             taken.add(Find(match.start(), match.end(), "phone", ((FieldKind.PHONE, found),)))
     _codes(text, lookup, taken)
-    for match in _RESULT.finditer(text):
-        one = Find(match.start(1), match.end(1), "result", ((FieldKind.RESULT, match[1]),))
-        taken.add(one)
-    for match in _SEX.finditer(text):
-        parts = ((FieldKind.SEX, canonical.sex(match[0])),)
-        taken.add(Find(match.start(), match.end(), "sex", parts))
+    if "result" in small or "reported" in small:
+        for match in _RESULT.finditer(text):
+            parts = ((FieldKind.RESULT, match[1]),)
+            taken.add(Find(match.start(1), match.end(1), "result", parts))
+    if "male" in small:
+        for match in _SEX.finditer(text):
+            parts_of = ((FieldKind.SEX, canonical.sex(match[0])),)
+            taken.add(Find(match.start(), match.end(), "sex", parts_of))
     return taken
 
 
@@ -350,6 +354,8 @@ def date_find(match: re.Match[str], at: int, key: str, *, role: Role = Role.PATI
 
 def _numbers(text: str, lookup: Lookup, taken: Taken) -> None:
     for match in _NHS_BARE.finditer(text):
+        if not taken.is_free(match.start(1), match.end(1)):
+            continue
         if (find := nhs_find(match, 0)) is not None:
             taken.add(find)
     for match in _LOCAL_BARE.finditer(text):

@@ -125,7 +125,7 @@ def _stripped(parts: tuple[str, ...], noise: frozenset[str]) -> tuple[str, ...]:
 def _of_another(whole: str, words: _Words) -> Heading | None:
     for word in words.relatives:
         if whole.startswith(word) and (found := words.meanings.get(whole[len(word) :] or "NAME")):
-            return Heading(found, word)
+            return Heading(found, word.removesuffix("S"))
     for word in words.staff:
         if whole.startswith(word) and whole[len(word) :] in words.meanings:
             return Heading(Meaning.STAFF)

@@ -29,6 +29,7 @@ ROWS_MOST = 200_000  # of the files of organisations and tests
 PREFIX_CHARACTERS = 2
 OWNER_SHARE = 0.98  # of the numbers with a prefix: so many of one organisation make it its own
 _DIGIT = re.compile(r"[0-9]")
+_LETTER = re.compile(r"[A-Z]")
 _WORD_KEY = re.compile(r"[^A-Z0-9]+")
 TEST_WORD = re.compile(r"[A-Za-z0-9+][\w+\-/]*")  # a word of a test's name
 
@@ -72,6 +73,7 @@ class Lookup:
     by_test: Mapping[str, Test] = field(default_factory=dict)  # codes and names, by word_key
     test_starts: Mapping[str, int] = field(default_factory=dict)  # first word: most words behind
     practices: frozenset[str] = frozenset()
+    code_shapes: frozenset[str] = frozenset()  # of ODS and client codes
 
     def knows_number(self, digits: str) -> bool:
         """Whether somebody in the index has this NHS number."""
@@ -124,6 +126,11 @@ class Lookup:
                 return owner
             domain = domain.partition(".")[2]
         return None
+
+
+def code_shape(code: str) -> str:
+    """How a code is made: `ELM078` is AAA999."""
+    return _LETTER.sub("A", _DIGIT.sub("9", code))
 
 
 def local_key(number: str) -> str:
@@ -220,8 +227,10 @@ def _filled(
             by_domain.setdefault(domain.lower(), one)
         for code in one.client_codes:
             by_code.setdefault(code.upper(), one)
-        by_code.setdefault(one.name.upper(), one)
     by_code |= {one.code.upper(): one for one in organisations}
+    code_shapes = frozenset(map(code_shape, by_code))
+    for one in organisations:
+        by_code.setdefault(one.name.upper(), one)
     by_test: dict[str, Test] = {}
     for test in tests:
         by_test.setdefault(word_key(test.name), test)
@@ -241,6 +250,7 @@ def _filled(
         by_test=by_test,
         test_starts=_test_starts(tests),
         practices=practices,
+        code_shapes=code_shapes,
     )
 
 

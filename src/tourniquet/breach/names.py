@@ -26,6 +26,7 @@ NAME_CHARACTERS_MOST = 80
 NAME_WORDS_MOST = 7
 TOLD_RATIO = 8.0  # so much likelier one order must be than the other
 INITIALS_MOST = 3
+FORMERLY_CHARACTERS_LEAST = 8  # `A née B`
 Part = tuple[FieldKind, str]
 
 _TITLES = frozenset(
@@ -82,11 +83,11 @@ def read_name(text: str, lookup: Lookup, *, family_first: bool | None = None) ->
     if not text or len(text) > NAME_CHARACTERS_MOST or _DIGIT.search(text):
         return NO_NAME
     former: list[Part] = []
-    if match := _FORMERLY.search(text):
+    if len(text) > FORMERLY_CHARACTERS_LEAST and (match := _FORMERLY.search(text)):
         former = [(FieldKind.FAMILY_NAME, family(match[1]))]
         text = text[: match.start()] + text[match.end() :]
-    text = _BRACKETS.sub(" ", text).strip(" ,;:-")
-    if match := _BABY.match(text):
+    text = (_BRACKETS.sub(" ", text) if "(" in text else text).strip(" ,;:-")
+    if text[:1] in "BbIiTt" and (match := _BABY.match(text)):
         return _baby(text[match.end() :], former)
     left, comma, right = text.partition(",")
     if comma:
