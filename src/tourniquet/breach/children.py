@@ -237,7 +237,8 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 # our own program with a number
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 start_new_session=True, cwd=self._scratch,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8",
+                     "TMPDIR": str(self._scratch)},
             )  # fmt: skip
         except OSError as error:
             raise OperatorError(

@@ -273,7 +273,10 @@ def _columns_made(content: bytes, start: int) -> list[str]:
 
 def access(source: Source) -> Iterator[Piece]:
     """Rows of an Access database, by table. Raises: CannotRead."""
-    from access_parser import AccessParser  # noqa: PLC0415 # slow to import
+    try:
+        from access_parser import AccessParser  # noqa: PLC0415 # slow, and not installed everywhere
+    except ImportError:
+        raise CannotRead("Access needs the extra 'access', which is not installed") from None
 
     parser = AccessParser(str(source.file))
     for name in parser.catalog:
