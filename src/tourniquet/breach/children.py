@@ -42,6 +42,7 @@ CHILD_BYTES_MOST = 1024 * 1024 * 1024
 CHILD_CONTENTS_MOST = 2_000
 FRAME_BYTES_MOST = 64 * 1024 * 1024
 SPOOLED_BYTES = 8 * 1024 * 1024
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"  # where readers may find programs: tesseract
 PROGRAM = Path(__file__).with_name("child.py")
 _READ_AT_ONCE = 256 * 1024
 VANISHED = "it vanished before it was read"
@@ -237,8 +238,7 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 # our own program with a number
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 start_new_session=True, cwd=self._scratch,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8",
-                     "TMPDIR": str(self._scratch)},
+                env={"PATH": PROGRAMS, "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)},
             )  # fmt: skip
         except OSError as error:
             raise OperatorError(
