@@ -4,9 +4,11 @@
 -- == words
 -- Values come in one form (breach/canonical.py); here they are only cut into words.
 
-CREATE MACRO key_of(x) AS regexp_replace(x, '[^A-Z]', '', 'g');
+CREATE MACRO plain(x) AS strip_accents(upper(x));
+CREATE MACRO key_of(x) AS regexp_replace(plain(x), '[^A-Z]', '', 'g');
 CREATE MACRO words_of(x) AS list_filter(
-    list_transform(string_split(translate(upper(x), '-_/,.;', '      '), ' '), lambda w: key_of(w)),
+    list_transform(string_split(translate(plain(x), '-_/,.;', '      '), ' '),
+        lambda w: regexp_replace(w, '[^A-Z]', '', 'g')),
     lambda w: w <> '' AND NOT list_contains(getvariable('titles'), w));
 CREATE MACRO all_words(xs) AS flatten(list_transform(xs, lambda x: words_of(x)));
 CREATE MACRO joined(ws) AS list_transform(list_zip(ws[:-2], ws[2:]), lambda z: z[1] || z[2]);
@@ -347,7 +349,8 @@ summed AS (SELECT *, w_nhs + w_local + w_family + w_given + w_birth + w_sex
     coalesce(nhs IN ('nhs_agrees', 'nhs_superseded', 'nhs_agrees_beside_another'), false)
         AS by_number,
     coalesce(given = 'given_differs', false) AS is_given_other,
-    coalesce(birth = 'birth_differs', false) AS is_birth_other,
+    coalesce(birth = 'birth_differs' OR birth = 'birth_same_month' AND given IS NULL, false)
+        AS is_birth_other,
     coalesce(birth = 'birth_exact', false) AS is_birth_same,
     coalesce(given IN ('given_full', 'given_and_second'), false) AS is_given_same
     FROM weighed),

@@ -74,6 +74,14 @@ class Prior(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     known_most: float
 
 
+class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many numbers there are to agree by chance; see weights.toml."""
+
+    locals_in_context: int
+    locals_bare: int
+    near_to_each: int
+
+
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What bounds candidates and the weight of what is shared."""
 
@@ -99,6 +107,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs_sign_off: str
     decision: Decision
     prior: Prior
+    range: Range
     limit: Limit
     level: dict[str, _Level]
     meaning: Meaning
@@ -122,8 +131,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ranges:
     """How rare a number is that agrees by chance, in thousandths of a bit.
 
-    numbers: valid NHS numbers between the least and the greatest of the index; locals: ten times
-    the index's local numbers, as a hospital gave numbers to others too.
+    numbers: valid NHS numbers in the index's range; locals: see Range.
     """
 
     numbers: int
@@ -418,6 +426,9 @@ def ceiling(
     in_context = levels["local"] == "local_in_context"
     exact = levels["birth"] == "birth_exact"
     given_other = levels["given"] == "given_differs"
+    birth_other = levels["birth"] == "birth_differs" or (
+        levels["birth"] == "birth_same_month" and levels["given"] is None
+    )
     lone = not corroborated and not (by_number and levels["local"] == "local_bare")
     lone = lone and not (by_number and in_context)
     choices = (
@@ -425,7 +436,7 @@ def ceiling(
         (lone and by_number, "review" if says.in_column else "none"),
         (lone and not in_context and levels["local"] == "local_bare", "none"),
         (lone and not (in_context and own_local), "review"),
-        (levels["birth"] == "birth_differs" or (given_other and (rival or not exact)), "review"),
+        (birth_other or (given_other and (rival or not exact)), "review"),
     )
     return _first(*choices) or "notify"
 
