@@ -12,7 +12,9 @@ from tourniquet.breach.scoring import Known, Ranges, Says
 from tourniquet.kernel.errors import OperatorError
 
 PEOPLE = 2_000_000
-RANGES = Ranges(numbers=28_000, near_numbers=24_800, locals=27_500, bare_locals=21_700)
+RANGES = Ranges(
+    numbers=28_000, near_numbers=24_800, begun_numbers=18_200, locals=27_500, bare_locals=21_700
+)
 WEIGHTS = scoring.load_weights()
 BORN, OTHER = date(1961, 3, 4), date(2024, 5, 30)
 MARY = Known(
@@ -159,6 +161,7 @@ def test_hazards(
         ("nhs", says(nhs=(MARY.nhs, *MARY.old), known=(MARY.nhs, *MARY.old)), "nhs_agrees"),
         ("nhs", says(nhs=(12,)), "nhs_unknown"),
         ("nhs", says(wrong=("12",)), "nhs_wrong"),
+        ("nhs", says(wrong=("999000????",), begins=("999000",)), "nhs_begins"),
         ("local", says(locals=("RJ1:99",), givers=("RJ1",)), "local_other"),
         ("postcode", says(postcodes=("SE1 9ZZ",), outcodes=("SE1",)), "postcode_outcode"),
     ],

@@ -52,6 +52,7 @@ BLOCKS = (
     "birth date and family name", "birth date and given name", "name and postcode",
     "name and address", "contact and name", "birth date and postcode", "name and birth year",
     "name and practice", "mail address", "contact and full name",
+    "begin of nhs number and family name",
 )  # fmt: skip
 NUMBERS_PER_BIT_BIN = 16
 ROUNDS = 50
@@ -279,6 +280,7 @@ def find_ranges(base: duckdb.DuckDBPyConnection, weights: Weights) -> Ranges:
     return Ranges(
         numbers=numbers,
         near_numbers=max(0, numbers - near),
+        begun_numbers=max(0, numbers - round(SCALE * math.log2(10_000 * _VALID))),
         locals=round(SCALE * math.log2(max(1, found[0] * given.locals_in_context))),
         bare_locals=round(SCALE * math.log2(max(1, found[0] * given.locals_bare))),
     )

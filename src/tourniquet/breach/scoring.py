@@ -44,7 +44,7 @@ _RARITIES = {  # the `u` of a level, and the columns of a person that hold it
     "outcode": ("outcode_bits",), "address": ("address_bits",), "phone": ("phone_bits",),
     "email": ("email_bits",), "practice": ("practice_bits",),
 }  # fmt: skip
-_RANGES = ("numbers", "near_numbers", "locals", "bare_locals")
+_RANGES = ("numbers", "near_numbers", "begun_numbers", "locals", "bare_locals")
 Levels: TypeAlias = Mapping[str, str | None]  # by comparison; None where one side says nothing
 
 
@@ -136,6 +136,7 @@ class Ranges:
 
     numbers: int
     near_numbers: int
+    begun_numbers: int
     locals: int
     bare_locals: int
 
@@ -148,6 +149,7 @@ class Says:
     known: Sequence[int] = ()  # those that are in the index
     near: Sequence[int] = ()  # numbers of the index that are near to those that are not
     wrong: Sequence[str] = ()  # labelled as a number and none
+    begins: Sequence[str] = ()  # of numbers whose last digits are lost
     locals: Sequence[str] = ()
     bare: Sequence[str] = ()
     givers: Sequence[str] = ()
@@ -303,6 +305,7 @@ def _nhs(says: Says, known: Known) -> str | None:
         (not set(says.nhs).isdisjoint(known.old), "nhs_superseded"),
         (known.nhs is None, None),
         (known.nhs in says.near, "nhs_near"),
+        (any(f"{known.nhs or 0:010}".startswith(one) for one in says.begins), "nhs_begins"),
         (bool(says.known), "nhs_other"),
         (bool(says.nhs), "nhs_unknown"),
         (True, "nhs_wrong"),
