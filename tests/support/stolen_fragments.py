@@ -231,8 +231,11 @@ def _number(chance: random.Random, one: Somebody) -> tuple[list[Field], bool]:
     if chance.random() >= RATES["near_number"]:
         return [_field(FieldKind.NHS_NUMBER, one.nhs)], True
     digits = list(one.nhs)
-    how = chance.randrange(3)
+    how = chance.randrange(4)
     place = chance.randrange(9)
+    if how == 3:
+        lost = f"{one.nhs[:6]}????" if place % 2 else f"{one.nhs[:place]}O{one.nhs[place + 1 :]}"
+        return [_field(FieldKind.NHS_NUMBER_NEAR, lost)], False
     if how == 0:
         digits[place] = str((int(digits[place]) + chance.randrange(1, 10)) % 10)
     elif how == 1:

@@ -52,11 +52,10 @@ BLOCKS = (
     "birth date and family name", "birth date and given name", "name and postcode",
     "name and address", "contact and name", "birth date and postcode", "name and birth year",
     "name and practice", "mail address", "contact and full name",
+    "begin of nhs number and family name",
 )  # fmt: skip
 NUMBERS_PER_BIT_BIN = 16
 ROUNDS = 50
-_NEAR_TO_EACH = 100  # numbers near to one; of them as many are valid as of all numbers
-_LOCALS_GIVEN = 10  # numbers that hospitals gave, for each that the index knows
 _VALID = 10 / 11 / 10  # of ten-digit numbers, those with their check digit right
 
 
@@ -131,7 +130,7 @@ class _Linking:
         # 1.
         self._execute("words")
         self._execute("people")
-        ranges = find_ranges(self.base)
+        ranges = find_ranges(self.base, self.weights)
         # 2.
         self._tell_columns()
         self._execute("mentions")
@@ -271,18 +270,19 @@ class _Linking:
         )
 
 
-def find_ranges(base: duckdb.DuckDBPyConnection) -> Ranges:
+def find_ranges(base: duckdb.DuckDBPyConnection, weights: Weights) -> Ranges:
     """How rare numbers are that agree by chance, from the tables of the index."""
     numbers = round(SCALE * math.log2(max(1.0, _valid_numbers(base))))
     found = base.execute("SELECT count(*) FROM local_numbers").fetchone()
     assert found is not None  # a count always is
-    locals_ = round(SCALE * math.log2(max(1, found[0] * _LOCALS_GIVEN)))
-    most = load_weights().limit.bare_holders_most
+    given = weights.range
+    near = round(SCALE * math.log2(given.near_to_each * _VALID))
     return Ranges(
         numbers=numbers,
-        near_numbers=max(0, numbers - round(SCALE * math.log2(_NEAR_TO_EACH * _VALID))),
-        locals=locals_,
-        bare_locals=max(0, locals_ - round(SCALE * math.log2(most))),
+        near_numbers=max(0, numbers - near),
+        begun_numbers=max(0, numbers - round(SCALE * math.log2(10_000 * _VALID))),
+        locals=round(SCALE * math.log2(max(1, found[0] * given.locals_in_context))),
+        bare_locals=round(SCALE * math.log2(max(1, found[0] * given.locals_bare))),
     )
 
 

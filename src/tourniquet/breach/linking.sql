@@ -4,9 +4,11 @@
 -- == words
 -- Values come in one form (breach/canonical.py); here they are only cut into words.
 
-CREATE MACRO key_of(x) AS regexp_replace(x, '[^A-Z]', '', 'g');
+CREATE MACRO plain(x) AS strip_accents(upper(x));
+CREATE MACRO key_of(x) AS regexp_replace(plain(x), '[^A-Z]', '', 'g');
 CREATE MACRO words_of(x) AS list_filter(
-    list_transform(string_split(translate(upper(x), '-_/,.;', '      '), ' '), lambda w: key_of(w)),
+    list_transform(string_split(translate(plain(x), '-_/,.;', '      '), ' '),
+        lambda w: regexp_replace(w, '[^A-Z]', '', 'g')),
     lambda w: w <> '' AND NOT list_contains(getvariable('titles'), w));
 CREATE MACRO all_words(xs) AS flatten(list_transform(xs, lambda x: words_of(x)));
 CREATE MACRO joined(ws) AS list_transform(list_zip(ws[:-2], ws[2:]), lambda z: z[1] || z[2]);
@@ -18,7 +20,8 @@ CREATE MACRO swapped(d) AS CASE WHEN day(d) <= 12 AND day(d) <> month(d)
 CREATE MACRO no_gaps(xs) AS list_distinct(list_filter(xs, lambda x: x IS NOT NULL AND x <> ''));
 CREATE MACRO short_of(ws) AS
     list_sort(list_distinct(flatten(list_transform(ws, lambda w: getvariable('nicknames')[w]))));
-CREATE MACRO is_near(w, x) AS length(w) >= 4 AND length(x) >= 4
+-- One end stays as it was where one letter changes; that is cheaper to look at than the distance.
+CREATE MACRO is_near(w, x) AS (w[1] = x[1] OR w[-1] = x[-1]) AND length(w) >= 4 AND length(x) >= 4
     AND abs(length(w) - length(x)) <= 1 AND damerau_levenshtein(w, x) <= 1;
 CREATE MACRO bits(part, whole) AS round(1000 * log2(whole / part))::INTEGER;
 
@@ -87,7 +90,7 @@ CREATE TABLE local_numbers AS
 -- is a part, so that one block's keys are not another's.
 
 CREATE TABLE person_keys AS
-WITH named AS (SELECT row, birth, postcode, place, practice, phones, email, first_given, family,
+WITH named AS (SELECT row, nhs, birth, postcode, place, practice, phones, email, first_given, family,
     no_gaps([family, previous] || parts) AS families FROM people)
 SELECT hash(4, birth, unnest(families)) AS key, row FROM named WHERE birth IS NOT NULL
 UNION ALL SELECT hash(5, birth, first_given), row FROM named
@@ -108,7 +111,9 @@ UNION ALL SELECT hash(11, unnest(families), first_given, practice), row FROM nam
 UNION ALL SELECT hash(12, email), row FROM named WHERE email <> ''
 UNION ALL SELECT hash(13, contact, unnest(families), first_given), row FROM (
     SELECT row, families, first_given, unnest(no_gaps(phones || [email])) AS contact FROM named)
-    WHERE first_given <> '';
+    WHERE first_given <> ''
+UNION ALL SELECT hash(14, lpad(nhs::VARCHAR, 10, '0')[:6], unnest(families)), row FROM named
+    WHERE nhs IS NOT NULL;
 
 -- == mentions
 -- Each fragment, and the unit it is a copy in: what was written once, however often. Where a hospital's
@@ -155,6 +160,9 @@ cut AS (SELECT *,
 SELECT unit, (unit % getvariable('parts'))::INTEGER AS part, in_column,
     list_contains(marks, 'test_patient') AS is_test, list_contains(marks, 'staff') AS is_staff,
     numbers AS nhs, []::BIGINT[] AS known, nhs_number_near AS wrong,
+    list_transform(list_filter(nhs_number_near,
+        lambda x: regexp_full_match(x, '[0-9]{6,9}\?{1,4}') AND length(x) = 10),
+        lambda x: rtrim(x, '?')) AS begins,
     list_filter(local_number, lambda x: NOT starts_with(x, ':')) AS locals,
     list_transform(list_filter(local_number, lambda x: starts_with(x, ':')), lambda x: x[2:]) AS bare,
     list_distinct(list_transform(list_filter(local_number, lambda x: NOT starts_with(x, ':')),
@@ -209,7 +217,7 @@ SELECT mine.* EXCLUDE (known), coalesce(held.known, []) AS known, coalesce(near,
 FROM mine LEFT JOIN held USING (unit) LEFT JOIN nearby USING (unit);
 
 CREATE OR REPLACE TEMP TABLE unit_keys AS
-WITH worded AS (SELECT unit, births, births_swapped, postcodes, places, practices, phones, emails,
+WITH worded AS (SELECT unit, begins, births, births_swapped, postcodes, places, practices, phones, emails,
     list_filter(list_distinct(families || given), lambda w: length(w) > 1)[:8] AS words,
     list_filter(families, lambda w: length(w) > 1)[:6] AS fs,
     CASE WHEN first_given <> '' THEN [first_given]
@@ -229,7 +237,9 @@ UNION ALL SELECT hash(10, f, g, unnest(list_distinct(list_transform(births, lamb
     unit, 10 FROM full_names WHERE f <> g
 UNION ALL SELECT hash(11, f, g, unnest(practices)), unit, 11 FROM full_names WHERE f <> g
 UNION ALL SELECT hash(12, unnest(emails)), unit, 12 FROM worded
-UNION ALL SELECT hash(13, unnest(phones || emails), f, g), unit, 13 FROM full_names WHERE f <> g;
+UNION ALL SELECT hash(13, unnest(phones || emails), f, g), unit, 13 FROM full_names WHERE f <> g
+UNION ALL SELECT hash(14, b[:6], unnest(fs)), unit, 14
+    FROM (SELECT unit, fs, unnest(begins) AS b FROM worded);
 
 CREATE OR REPLACE TEMP TABLE hits AS
 SELECT k.key, k.row FROM person_keys k
@@ -268,6 +278,8 @@ CASE WHEN len(u.nhs) = 0 AND len(u.wrong) = 0 THEN NULL
      WHEN list_has_any(u.nhs, p.old) THEN 'nhs_superseded'
      WHEN p.nhs IS NULL THEN NULL
      WHEN list_contains(u.near, p.nhs) THEN 'nhs_near'
+     WHEN len(list_filter(u.begins, lambda x: starts_with(lpad(p.nhs::VARCHAR, 10, '0'), x))) > 0
+        THEN 'nhs_begins'
      WHEN len(u.known) > 0 THEN 'nhs_other'
      WHEN len(u.nhs) > 0 THEN 'nhs_unknown'
      ELSE 'nhs_wrong' END AS nhs,
@@ -347,7 +359,8 @@ summed AS (SELECT *, w_nhs + w_local + w_family + w_given + w_birth + w_sex
     coalesce(nhs IN ('nhs_agrees', 'nhs_superseded', 'nhs_agrees_beside_another'), false)
         AS by_number,
     coalesce(given = 'given_differs', false) AS is_given_other,
-    coalesce(birth = 'birth_differs', false) AS is_birth_other,
+    coalesce(birth = 'birth_differs' OR birth = 'birth_same_month' AND given IS NULL, false)
+        AS is_birth_other,
     coalesce(birth = 'birth_exact', false) AS is_birth_same,
     coalesce(given IN ('given_full', 'given_and_second'), false) AS is_given_same
     FROM weighed),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 DIGITS = 10
 AT_ONCE = 20_000
+GAPS_MOST = 2
 _POWERS = 10 ** np.arange(DIGITS - 1, -1, -1, dtype=np.int64)
 
 
@@ -23,6 +24,7 @@ def find_near(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Places in `written` and numbers of `known` (sorted) that are near, some at a time."""
     lengths = np.array([len(one) if one.isascii() and one.isdigit() else 0 for one in written])
+    yield _with_gaps(written, known)
     for length, variants in ((DIGITS, _changed), (DIGITS - 1, _lost), (DIGITS + 1, _added)):
         places = np.flatnonzero(lengths == length)
         for start in range(0, places.size, AT_ONCE):
@@ -32,6 +34,26 @@ def find_near(
             numbers = made[rows, columns]
             pairs = np.unique(np.stack((some[rows], numbers)), axis=1)
             yield pairs[0], pairs[1]
+
+
+def _with_gaps(
+    written: Sequence[str], known: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ten signs of which GAPS_MOST are no digits: a letter for a digit, a digit that is lost."""
+    places, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for place, one in enumerate(written):
+        gaps = [n for n, sign in enumerate(one) if sign not in "0123456789"]
+        if len(one) != DIGITS or not 0 < len(gaps) <= GAPS_MOST:
+            continue
+        made = np.array(
+            [int("".join(sign if n not in gaps else "0" for n, sign in enumerate(one)))]
+        )
+        for gap in gaps:
+            made = (made[:, None] + np.arange(10) * _POWERS[gap]).reshape(-1)
+        found = np.sort(made[_is_known(made, known)])
+        places.append(np.full(found.size, place, np.int64))
+        numbers.append(found)
+    return np.concatenate(places), np.concatenate(numbers)
 
 
 def _is_known(made: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -44,7 +44,7 @@ _RARITIES = {  # the `u` of a level, and the columns of a person that hold it
     "outcode": ("outcode_bits",), "address": ("address_bits",), "phone": ("phone_bits",),
     "email": ("email_bits",), "practice": ("practice_bits",),
 }  # fmt: skip
-_RANGES = ("numbers", "near_numbers", "locals", "bare_locals")
+_RANGES = ("numbers", "near_numbers", "begun_numbers", "locals", "bare_locals")
 Levels: TypeAlias = Mapping[str, str | None]  # by comparison; None where one side says nothing
 
 
@@ -74,6 +74,14 @@ class Prior(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     known_most: float
 
 
+class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many numbers there are to agree by chance; see weights.toml."""
+
+    locals_in_context: int
+    locals_bare: int
+    near_to_each: int
+
+
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What bounds candidates and the weight of what is shared."""
 
@@ -99,6 +107,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs_sign_off: str
     decision: Decision
     prior: Prior
+    range: Range
     limit: Limit
     level: dict[str, _Level]
     meaning: Meaning
@@ -122,12 +131,12 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ranges:
     """How rare a number is that agrees by chance, in thousandths of a bit.
 
-    numbers: valid NHS numbers between the least and the greatest of the index; locals: ten times
-    the index's local numbers, as a hospital gave numbers to others too.
+    numbers: valid NHS numbers in the index's range; locals: see Range.
     """
 
     numbers: int
     near_numbers: int
+    begun_numbers: int
     locals: int
     bare_locals: int
 
@@ -140,6 +149,7 @@ class Says:
     known: Sequence[int] = ()  # those that are in the index
     near: Sequence[int] = ()  # numbers of the index that are near to those that are not
     wrong: Sequence[str] = ()  # labelled as a number and none
+    begins: Sequence[str] = ()  # of numbers whose last digits are lost
     locals: Sequence[str] = ()
     bare: Sequence[str] = ()
     givers: Sequence[str] = ()
@@ -295,6 +305,7 @@ def _nhs(says: Says, known: Known) -> str | None:
         (not set(says.nhs).isdisjoint(known.old), "nhs_superseded"),
         (known.nhs is None, None),
         (known.nhs in says.near, "nhs_near"),
+        (any(f"{known.nhs or 0:010}".startswith(one) for one in says.begins), "nhs_begins"),
         (bool(says.known), "nhs_other"),
         (bool(says.nhs), "nhs_unknown"),
         (True, "nhs_wrong"),
@@ -418,6 +429,9 @@ def ceiling(
     in_context = levels["local"] == "local_in_context"
     exact = levels["birth"] == "birth_exact"
     given_other = levels["given"] == "given_differs"
+    birth_other = levels["birth"] == "birth_differs" or (
+        levels["birth"] == "birth_same_month" and levels["given"] is None
+    )
     lone = not corroborated and not (by_number and levels["local"] == "local_bare")
     lone = lone and not (by_number and in_context)
     choices = (
@@ -425,7 +439,7 @@ def ceiling(
         (lone and by_number, "review" if says.in_column else "none"),
         (lone and not in_context and levels["local"] == "local_bare", "none"),
         (lone and not (in_context and own_local), "review"),
-        (levels["birth"] == "birth_differs" or (given_other and (rival or not exact)), "review"),
+        (birth_other or (given_other and (rival or not exact)), "review"),
     )
     return _first(*choices) or "notify"
 
