@@ -88,9 +88,7 @@ def controller_of(
     return Decision("", evidence, "nothing says whose it is")
 
 
-def _unknown_codes(
-    fragment: Fragment, lookup: Lookup, evidence: tuple[Evidence, ...]
-) -> list[str]:
+def _unknown_codes(fragment: Fragment, lookup: Lookup, evidence: tuple[Evidence, ...]) -> list[str]:
     """Codes of who asked that nobody here has, where no other code is known."""
     if any(one.step == Step.CODE for one in evidence):
         return []

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Mapping
 
 from tourniquet.breach import canonical
@@ -57,6 +58,8 @@ _STAFF_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\w./\-])\d{6,9}(?![\w/\-]|\.\d)", re.ASCII)
+_LINE_END = re.compile(r"\n")
+_BETWEEN = " ,;|\t-\"'()"
 _BESIDE = 4  # characters between a number and the family name beside it
 _CONTEXT = 40
 
@@ -77,8 +80,11 @@ def find_names(text: str, lookup: Lookup, taken: Taken) -> None:
             continue
         for start, end in _known_runs(match, lookup):
             _add(text, start, text[start:end], lookup, taken)
-    for match in _CAPITALS.finditer(text):
-        if canonical.name_key(match[0]) in lookup.family and _is_beside(text, match, taken):
+    numbers = [one for one in taken.finds if one.key in {"nhs", "local"}]
+    starts, ends = {one.start for one in numbers}, {one.end for one in numbers}
+    for match in _CAPITALS.finditer(text) if numbers else ():
+        is_family = canonical.name_key(match[0]) in lookup.family
+        if is_family and _is_beside(text, match, starts, ends):
             _add(text, match.start(), match[0], lookup, taken)
 
 
@@ -93,18 +99,16 @@ def has_known_name(text: str, lookup: Lookup) -> bool:
 
 def find_local_beside(text: str, lookup: Lookup, taken: Taken) -> None:
     """Add bare numbers that are local numbers of the index, in a line with a name."""
+    breaks = [match.start() for match in _LINE_END.finditer(text)]
     lines = {
-        text.count("\n", 0, one.start) for one in taken.finds if one.key in {"name", "birth", "nhs"}
+        bisect(breaks, one.start) for one in taken.finds if one.key in {"name", "birth", "nhs"}
     }
     for match in _BARE.finditer(text):
-        at = text.count("\n", 0, match.start())
-        if (
-            at in lines
-            and taken.is_free(match.start(), match.end())
-            and lookup.count_local([match[0]])
-        ):
+        start, end = match.span()
+        is_in_line = bisect(breaks, start) in lines and taken.is_free(start, end)
+        if is_in_line and lookup.count_local([match[0]]):
             parts = ((FieldKind.LOCAL_NUMBER, f"{lookup.local_owner(match[0])}:{match[0]}"),)
-            taken.add(Find(match.start(), match.end(), "local", parts))
+            taken.add(Find(start, end, "local", parts))
 
 
 def _add(
@@ -171,15 +175,14 @@ def _is_whole(run: list[tuple[int, int, tuple[str, ...]]], lookup: Lookup) -> bo
     return any(one != other for one in families for other in givens)
 
 
-def _is_beside(text: str, match: re.Match[str], taken: Taken) -> bool:
-    """Whether a number of somebody stands right before or behind."""
-    for one in taken.finds:
-        if one.key not in {"nhs", "local"}:
-            continue
-        for low, high in ((one.end, match.start()), (match.end(), one.start)):
-            if 0 <= high - low <= _BESIDE and not text[low:high].strip(" ,;|\t-\"'()"):
-                return True
-    return False
+def _is_beside(text: str, match: re.Match[str], starts: set[int], ends: set[int]) -> bool:
+    """Whether a number of somebody, of these starts and ends, stands right before or behind."""
+    start, end = match.span()
+    return any(
+        (start - gap in ends and not text[start - gap : start].strip(_BETWEEN))
+        or (end + gap in starts and not text[end : end + gap].strip(_BETWEEN))
+        for gap in range(_BESIDE + 1)
+    )
 
 
 def find_tests(text: str, lookup: Lookup, taken: Taken) -> None:
