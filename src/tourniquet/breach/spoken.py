@@ -16,31 +16,37 @@ from bisect import bisect
 from collections.abc import Mapping
 
 from tourniquet.breach import canonical
+from tourniquet.breach.anchors import words_before_capitals
 from tourniquet.breach.finds import Find, Role, Taken, name_end
 from tourniquet.breach.fragments import FieldKind
 from tourniquet.breach.lookup import TEST_WORD, Lookup, Test, word_key
 from tourniquet.breach.names import read_name
 
 TEST_WORDS_MOST = 6
+WORD_CHARACTERS_MOST = 30
 CODE_CHARACTERS_ANY_CASE = 6  # a shorter code of a test must stand in capitals
 _L = r"(?:[^\W\d_]|['\u2019\-])"  # what a word of a name is made of
 _OF = r"(?:(?:de|van|der|von|la|le|al|bin) )?"
 _HONORIFIC = re.compile(
     r"\b(Mr|Mrs|Miss|Ms|Mx|Master|Dr|Prof|Professor|Sister|Nurse|Baby|Twin)\b\.? "
-    rf"((?:[A-Z]\.? ?){{0,3}}[A-Z]{_L}+(?: {_OF}[A-Z]{_L}*\b){{0,3}}"
-    rf"(?:,? \(?(?:née|nee|formerly) [A-Z]{_L}+\)?)?)"
+    rf"((?:[A-Z]\.? ?){{0,3}}[A-Z]{_L}{{1,30}}(?: {_OF}[A-Z]{_L}{{0,30}}\b){{0,3}}"
+    rf"(?:,? \(?(?:née|nee|formerly) [A-Z]{_L}{{1,30}}\)?)?)"
 )
 _STAFF_TITLES = frozenset({"DR", "PROF", "PROFESSOR", "SISTER", "NURSE"})
 _COMMA = re.compile(
-    rf"\b([A-Z]{_L}+(?: [A-Z]{_L}+)?), ?([A-Z]{_L}*\b(?: [A-Z]{_L}*\b(?!\d)){{0,2}})"
+    rf"\b([A-Z]{_L}{{1,30}}(?: [A-Z]{_L}{{1,30}})?), ?"
+    rf"([A-Z]{_L}{{0,30}}\b(?: [A-Z]{_L}{{0,30}}\b(?!\d)){{0,2}})"
     r"(?: \((?:Mrs?|Miss|Ms|Mx|Dr)\))?"
 )
-_RUN = re.compile(rf"[^\W\d_a-z]{_L}*\b\.?(?: {_OF}[^\W\d_a-z]{_L}*\b\.?){{1,5}}")
+_CAPITAL = r"[^\W\d_a-z]"
+_RUN = re.compile(
+    rf"(?<![\w\u2019'])(?:{_CAPITAL}{_L}{{0,30}}\b\.?)(?: {_OF}{_CAPITAL}{_L}{{0,30}}\b\.?){{1,5}}"
+)
 _RUN_WORD = re.compile(r"[^\W\d_][\w'\u2019\-]*")
 _CAPITALS = re.compile(r"\b[A-Z][A-Z'\u2019\-]{1,30}\b")
 _PLACE = re.compile(
-    r"\W{0,2}(?:Road|Rd|Street|St|Avenue|Ave|Lane|Close|Drive|Way|Court|House|Gardens|Terrace|Crescent|Place"
-    r"|Square|Hospital|Ward|Clinic|Surgery|Practice|Centre|Wing|Unit|Building|Trust|Suite|Department"
+    r"\W{0,2}(?:Road|Rd|Street|St|Avenue|Ave|Lane|Close|Drive|Way|Court|House|Gardens|Terrace|Crescent"
+    r"|Place|Square|Hospital|Ward|Clinic|Surgery|Practice|Centre|Wing|Unit|Building|Trust|Suite|Department"
     r"|Group|Laboratory)\b",
     re.IGNORECASE,
 )
@@ -92,9 +98,16 @@ def has_known_name(text: str, lookup: Lookup) -> bool:
     """Whether a given and a family name of the index stand beside each other anywhere."""
     if not lookup.family:
         return False
-    if any(_known_runs(match, lookup) for match in _RUN.finditer(text)):
-        return True
-    return any(_is_comma_name(match, lookup) for match in _COMMA.finditer(text))
+    family, given = lookup.family, lookup.given
+    for at in words_before_capitals(text):
+        before = text[max(0, at - WORD_CHARACTERS_MOST) : at].split()
+        if not before or not before[-1][0].isupper():
+            continue
+        first = canonical.name_key(before[-1])
+        second = canonical.name_key(text[at : at + WORD_CHARACTERS_MOST].split(maxsplit=1)[0])
+        if (first in given and second in family) or (first in family and second in given):
+            return True
+    return False
 
 
 def find_local_beside(text: str, lookup: Lookup, taken: Taken) -> None:
