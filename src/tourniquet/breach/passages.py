@@ -44,7 +44,10 @@ def passage_drafts(piece: Passage, lookup: Lookup, hints: tuple[str, ...]) -> It
     if piece.shape == Shape.LINES:
         yield from _of_lines(piece, text, lookup, hints)
     elif piece.shape == Shape.MARKUP:
-        yield from markup_drafts(piece, text, lookup, hints)
+        drafts = list(markup_drafts(piece, text, lookup, hints))
+        yield from drafts
+        if not drafts and has_anchor(text):
+            yield from _of_text(piece, text, lookup, hints)
     elif piece.shape == Shape.MAIL:
         yield from _of_mail(piece, text, lookup, hints)
     elif has_anchor(text) or has_known_name(text, lookup):
