@@ -275,3 +275,11 @@ def test_columns_named_by_the_format() -> None:
     (found,) = of(Rows("patients", 1, [[N[0], "SMITH"]], ["nhs_number", "surname"]))
     assert found.place == "patients!R1"
     assert said(found) == {"nhs_number": [N[0]], "family_name": ["SMITH"]}
+
+
+def test_a_title_says_whose_the_table_is() -> None:
+    rows = [["Clients of South Hospital", "", ""], ["NHS No", "Surname", "DOB"]]
+    (found,) = of_rows([*rows, [N[0], "SMITH", "1/2/1950"]])
+    assert [(one.value, one.at) for one in found.fields if one.kind == "organisation"] == [
+        ("RJZ", "title")
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.breach import LOOKUP, NUMBERS, of, of_text, said
 from tourniquet.breach.anchors import has_anchor, lines_with_anchors
 from tourniquet.breach.fragments import FieldKind, Mark
@@ -140,6 +142,30 @@ def test_markup_is_read_by_the_names_around() -> None:
         "family_name": ["SMITH"],
         "birth_date": ["1945-07-14"],
     }
+
+
+def test_a_number_under_any_name_and_text_under_none() -> None:
+    (found,) = of_text(f"identifier.value: {N[0]}\nname.family: Smith\n", Shape.MARKUP)
+    assert said(found) == {"nhs_number": [N[0]], "family_name": ["SMITH"]}
+    (found,) = of_text(f"p: I saw Mary Smith, NHS {N[0]}, today.", Shape.MARKUP)
+    assert said(found)["given_names"] == ["MARY"]
+
+
+HOSTILE = [
+    "A" * 250_000,
+    "O'" * 120_000,
+    "x@" * 120_000,
+    "1 " * 120_000,
+    "a:" * 120_000,
+    "Mr A " * 9_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_ends(text: str) -> None:
+    """A pattern that looks back from each of its places would take hours."""
+    for shape in (Shape.TEXT, Shape.LINES, Shape.MARKUP):
+        of_text(f"{text}\nDOB 1/2/1950 Mary Smith {N[0]}", shape)
 
 
 def test_templates_and_blank_forms_are_about_nobody() -> None:

@@ -81,17 +81,16 @@ _PATTERNS: tuple[tuple[Anchor, bytes, bool], ...] = (
 
 
 class _Machine:
-    """The compiled patterns and their scratch."""
+    """Compiled patterns and their scratch."""
 
-    def __init__(self) -> None:
+    def __init__(self, patterns: tuple[tuple[Anchor, bytes, bool], ...]) -> None:
         self.database = hyperscan.Database()
         self.database.compile(
-            expressions=[one for _, one, _ in _PATTERNS],
-            ids=list(range(len(_PATTERNS))),
-            elements=len(_PATTERNS),
-            flags=[hyperscan.HS_FLAG_CASELESS if caseless else 0 for _, _, caseless in _PATTERNS],
+            expressions=[one for _, one, _ in patterns],
+            ids=list(range(len(patterns))),
+            elements=len(patterns),
+            flags=[hyperscan.HS_FLAG_CASELESS if caseless else 0 for _, _, caseless in patterns],
         )
-        self.kinds = [kind for kind, _, _ in _PATTERNS]
 
     def ends(self, content: bytes) -> tuple[list[int], list[int]]:
         """Which patterns matched, and where each match ends."""
@@ -112,7 +111,17 @@ class _Machine:
 
 @lru_cache(maxsize=1)
 def _machine() -> _Machine:
-    return _Machine()
+    return _Machine(_PATTERNS)
+
+
+@lru_cache(maxsize=1)
+def _capitals() -> _Machine:
+    return _Machine(((Anchor.NAME, rb"[A-Za-z'.,\x80-\xff] [A-Z\xc0-\xde]", False),))
+
+
+def words_before_capitals(text: str) -> list[int]:
+    """Where a blank stands between a word and one that begins with a capital."""
+    return [end - 3 for end in _capitals().ends(_bytes(text))[1]]
 
 
 def has_anchor(text: str) -> bool:

@@ -69,7 +69,11 @@ _STREET_BEFORE = re.compile(
 _PHONE = re.compile(
     r"(?<![\d.])(?:\+44 ?(?:\(0\) ?)?|\(?0)[1237]\d{1,4}\)?(?:[ \-]?\d{2,6}){1,3}(?!\d)", re.ASCII
 )
-_EMAIL = re.compile(r"[A-Za-z0-9._%+\-']+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+", re.ASCII)
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-']{1,64}@"
+    r"[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63}){1,8}",
+    re.ASCII,
+)
 _CODE = re.compile(r"(?<![A-Za-z0-9@.])[A-Z][A-Z0-9]{2,9}(?![A-Za-z0-9@])", re.ASCII)
 _SEX = re.compile(r"\b(?:female|male)\b", re.IGNORECASE)
 _RESULT = re.compile(

@@ -4,8 +4,9 @@ Records are told apart where a name comes again that one record has once, or at 
 is a table of one row whose headings are the names.
 
 Invariants:
-- A value is read as a cell under its name (breach.cells); names that are unknown say nothing.
-- Text within markup that has no names is read as a passage.
+- A value is read as a cell under its name (breach.cells); names that are unknown say nothing, but
+  for NHS numbers of the index.
+- Markup in which no name means anything is read as text (breach.passages).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tourniquet.breach import canonical
 from tourniquet.breach.cells import read_column
 from tourniquet.breach.columns import Column
 from tourniquet.breach.draft import Draft, is_about_somebody
@@ -26,6 +28,7 @@ from tourniquet.breach.pieces import Passage
 _LINE = re.compile(r"[ \t]*([^:\n]{1,200}?):[ \t]*([^\n]*)")
 _STEPS = re.compile(r"[./\[\]>@]+")
 _ONCE = frozenset({Meaning.NHS_NUMBER, Meaning.FAMILY_NAME, Meaning.BIRTH_DATE, Meaning.NAME})
+_VAGUE = frozenset({Meaning.OTHER, Meaning.RESULT, Meaning.LOCAL_NUMBER})  # `id`, `value`
 Cell = tuple[Heading, str, str]  # what it means, its value, where it stands
 
 
@@ -45,6 +48,8 @@ def markup_drafts(
                 record, seen = [], set()
             continue
         heading = _heading(match[1])
+        if (heading is None or heading.meaning in _VAGUE) and _is_known(match[2], lookup):
+            heading = Heading(Meaning.NHS_NUMBER)
         if heading is None or not match[2].strip():
             continue
         key = (heading.meaning, heading.whose, match[1].strip())
@@ -55,6 +60,12 @@ def markup_drafts(
         low = piece.begins_at + start + match.start(2)
         record.append((heading, match[2].strip(), f"{low}-{low + len(match[2])}"))
     yield from _of_record(piece, record, lookup, hints)
+
+
+def _is_known(value: str, lookup: Lookup) -> bool:
+    """Whether a value is an NHS number of the index, under whatever name."""
+    digits = canonical.nhs_number(value.strip("\"' "))
+    return bool(digits) and lookup.knows_number(digits)
 
 
 def _heading(name: str) -> Heading | None:

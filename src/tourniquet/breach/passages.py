@@ -14,6 +14,7 @@ Invariants:
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
 
 from tourniquet.breach import canonical
@@ -33,7 +34,7 @@ from tourniquet.breach.wires import hl7_line_drafts
 NARRATIVE_WORDS_LEAST = 4  # in lower case, in a line that is more than labels and values
 LINE_CHARACTERS_MOST = 16 * 1024
 _QUOTED = re.compile(r"(?m)^[ \t]*(?:>[ \t]*)+")
-_LETTERHEAD_LINES = 3
+_LINE = re.compile(r"[^\n]+")
 _DISPLAY_NAME = re.compile(r"\s*\"?([^\"<@]*)\"?\s*<")
 
 
@@ -43,7 +44,10 @@ def passage_drafts(piece: Passage, lookup: Lookup, hints: tuple[str, ...]) -> It
     if piece.shape == Shape.LINES:
         yield from _of_lines(piece, text, lookup, hints)
     elif piece.shape == Shape.MARKUP:
-        yield from markup_drafts(piece, text, lookup, hints)
+        drafts = list(markup_drafts(piece, text, lookup, hints))
+        yield from drafts
+        if not drafts and has_anchor(text):
+            yield from _of_text(piece, text, lookup, hints)
     elif piece.shape == Shape.MAIL:
         yield from _of_mail(piece, text, lookup, hints)
     elif has_anchor(text) or has_known_name(text, lookup):
@@ -133,33 +137,45 @@ def _of_text(
 ) -> Iterator[Draft]:
     offset = piece.begins_at
     people = [one for one in _people(text, lookup) if _is_worth_telling(one[0], lookup)]
-    patients = [one for one, _ in people if not one.is_relative]
+    firsts = sorted(_first(one) for one, _ in people if not one.is_relative)
     for person, shared in people:
-        narrative = () if person.is_relative else _narrative(text, person, patients, offset)
+        narrative = () if person.is_relative else _narrative(text, person, firsts, offset)
         fields = _fields(text, [*person.finds, *shared], offset, lookup, hints)
-        low = min(one.start for one in person.finds)
-        place = piece.place or f"characters {offset + low}-{offset + len(text)}"
+        place = piece.place or f"characters {offset + _first(person)}-{offset + len(text)}"
         said = " ".join(one.value for one in narrative)
         marks = _marks(fields, said, is_relative=person.is_relative)
         yield Draft(place, piece.shape.value, (*fields, *narrative, *extra), marks)
 
 
-def _narrative(text: str, person: Person, people: list[Person], offset: int) -> tuple[Field, ...]:
-    """The lines with sentences that are this person's: from their first find to another's."""
+def _first(person: Person) -> int:
+    return min(one.start for one in person.finds)
+
+
+def _narrative(text: str, person: Person, firsts: list[int], offset: int) -> tuple[Field, ...]:
+    """The lines with sentences that are this person's.
+
+    From their first find to another's, and where they stand again. firsts: where people's first
+    finds are, sorted. What stands before everybody is the first one's.
+    """
+    mine = _first(person)
     start, end = 0, len(text)
-    if len(people) > 1:
-        firsts = sorted(min(one.start for one in other.finds) for other in people)
-        mine = min(one.start for one in person.finds)
+    if firsts and mine > firsts[0]:
         start = text.rfind("\n", 0, mine) + 1
-        later = [first for first in firsts if first > mine]
-        if later:
-            before = text.rfind("\n", 0, later[0]) + 1
-            end = before if before > mine else later[0]
+    if (later := bisect(firsts, mine)) < len(firsts):
+        before = text.rfind("\n", 0, firsts[later]) + 1
+        end = before if before > mine else firsts[later]
     spans = [
         (start + match.start(), start + match.end())
-        for match in re.finditer(r"[^\n]+", text[start:end])
+        for match in _LINE.finditer(text[start:end])
         if _is_sentence(match[0])
     ]
+    for find in person.finds:
+        if find.start >= end:
+            low = text.rfind("\n", 0, find.start) + 1
+            high = text.find("\n", find.start)
+            span = (low, high if high >= 0 else len(text))
+            if span not in spans[-1:] and _is_sentence(text[span[0] : span[1]]):
+                spans.append(span)
     if not spans:
         return ()
     value = "\n".join(text[low:high].strip() for low, high in spans)[:VALUE_CHARACTERS_MOST]
@@ -241,7 +257,7 @@ def _only_sender(
 ) -> Iterator[Draft]:
     """A mail that names nobody but its private sender."""
     whole = Person([Find(0, max(1, len(body)), "name", (), Role.PATIENT)])
-    narrative = _narrative(body, whole, [whole], piece.begins_at)
+    narrative = _narrative(body, whole, [], piece.begins_at)
     if narrative and sensitive_words(narrative[0].value):
         yield Draft(
             piece.place, piece.shape.value, (*senders, *narrative, *organisations), _marks((), body)

@@ -21,6 +21,7 @@ from tourniquet.breach.finds import Find, Role
 from tourniquet.breach.fragments import FieldKind
 
 PEOPLE_MOST = 2_000  # of one passage
+NEIGHBOURS = 12  # finds before and behind a date that are looked at
 RECENT_PEOPLE = 20  # whom a line may be about again
 DATE_AROUND = 80  # characters in which a labelled birth date makes another date none
 _NAMING = frozenset({"nhs", "birth", "name", "local", "given"})
@@ -215,6 +216,6 @@ def _is_beside_naming(text: str, finds: list[Find], at: int) -> bool:
         if "\n" not in text[low:high] and _BESIDE.fullmatch(text[low:high]):
             return not any(
                 other.key == "birth" and line < other.start < one.end + DATE_AROUND
-                for other in finds
+                for other in finds[max(0, at - NEIGHBOURS) : at + NEIGHBOURS]
             )
     return False

@@ -12,34 +12,41 @@ Invariants:
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Mapping
 
 from tourniquet.breach import canonical
+from tourniquet.breach.anchors import words_before_capitals
 from tourniquet.breach.finds import Find, Role, Taken, name_end
 from tourniquet.breach.fragments import FieldKind
 from tourniquet.breach.lookup import TEST_WORD, Lookup, Test, word_key
 from tourniquet.breach.names import read_name
 
 TEST_WORDS_MOST = 6
+WORD_CHARACTERS_MOST = 30
 CODE_CHARACTERS_ANY_CASE = 6  # a shorter code of a test must stand in capitals
 _L = r"(?:[^\W\d_]|['\u2019\-])"  # what a word of a name is made of
 _OF = r"(?:(?:de|van|der|von|la|le|al|bin) )?"
 _HONORIFIC = re.compile(
     r"\b(Mr|Mrs|Miss|Ms|Mx|Master|Dr|Prof|Professor|Sister|Nurse|Baby|Twin)\b\.? "
-    rf"((?:[A-Z]\.? ?){{0,3}}[A-Z]{_L}+(?: {_OF}[A-Z]{_L}*\b){{0,3}}"
-    rf"(?:,? \(?(?:née|nee|formerly) [A-Z]{_L}+\)?)?)"
+    rf"((?:[A-Z]\.? ?){{0,3}}[A-Z]{_L}{{1,30}}(?: {_OF}[A-Z]{_L}{{0,30}}\b){{0,3}}"
+    rf"(?:,? \(?(?:née|nee|formerly) [A-Z]{_L}{{1,30}}\)?)?)"
 )
 _STAFF_TITLES = frozenset({"DR", "PROF", "PROFESSOR", "SISTER", "NURSE"})
 _COMMA = re.compile(
-    rf"\b([A-Z]{_L}+(?: [A-Z]{_L}+)?), ?([A-Z]{_L}*\b(?: [A-Z]{_L}*\b(?!\d)){{0,2}})"
+    rf"\b([A-Z]{_L}{{1,30}}(?: [A-Z]{_L}{{1,30}})?), ?"
+    rf"([A-Z]{_L}{{0,30}}\b(?: [A-Z]{_L}{{0,30}}\b(?!\d)){{0,2}})"
     r"(?: \((?:Mrs?|Miss|Ms|Mx|Dr)\))?"
 )
-_RUN = re.compile(rf"[^\W\d_a-z]{_L}*\b\.?(?: {_OF}[^\W\d_a-z]{_L}*\b\.?){{1,5}}")
+_CAPITAL = r"[^\W\d_a-z]"
+_RUN = re.compile(
+    rf"(?<![\w\u2019'])(?:{_CAPITAL}{_L}{{0,30}}\b\.?)(?: {_OF}{_CAPITAL}{_L}{{0,30}}\b\.?){{1,5}}"
+)
 _RUN_WORD = re.compile(r"[^\W\d_][\w'\u2019\-]*")
 _CAPITALS = re.compile(r"\b[A-Z][A-Z'\u2019\-]{1,30}\b")
 _PLACE = re.compile(
-    r"\W{0,2}(?:Road|Rd|Street|St|Avenue|Ave|Lane|Close|Drive|Way|Court|House|Gardens|Terrace|Crescent|Place"
-    r"|Square|Hospital|Ward|Clinic|Surgery|Practice|Centre|Wing|Unit|Building|Trust|Suite|Department"
+    r"\W{0,2}(?:Road|Rd|Street|St|Avenue|Ave|Lane|Close|Drive|Way|Court|House|Gardens|Terrace|Crescent"
+    r"|Place|Square|Hospital|Ward|Clinic|Surgery|Practice|Centre|Wing|Unit|Building|Trust|Suite|Department"
     r"|Group|Laboratory)\b",
     re.IGNORECASE,
 )
@@ -57,6 +64,8 @@ _STAFF_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\w./\-])\d{6,9}(?![\w/\-]|\.\d)", re.ASCII)
+_LINE_END = re.compile(r"\n")
+_BETWEEN = " ,;|\t-\"'()"
 _BESIDE = 4  # characters between a number and the family name beside it
 _CONTEXT = 40
 
@@ -77,8 +86,11 @@ def find_names(text: str, lookup: Lookup, taken: Taken) -> None:
             continue
         for start, end in _known_runs(match, lookup):
             _add(text, start, text[start:end], lookup, taken)
-    for match in _CAPITALS.finditer(text):
-        if canonical.name_key(match[0]) in lookup.family and _is_beside(text, match, taken):
+    numbers = [one for one in taken.finds if one.key in {"nhs", "local"}]
+    starts, ends = {one.start for one in numbers}, {one.end for one in numbers}
+    for match in _CAPITALS.finditer(text) if numbers else ():
+        is_family = canonical.name_key(match[0]) in lookup.family
+        if is_family and _is_beside(text, match, starts, ends):
             _add(text, match.start(), match[0], lookup, taken)
 
 
@@ -86,25 +98,30 @@ def has_known_name(text: str, lookup: Lookup) -> bool:
     """Whether a given and a family name of the index stand beside each other anywhere."""
     if not lookup.family:
         return False
-    if any(_known_runs(match, lookup) for match in _RUN.finditer(text)):
-        return True
-    return any(_is_comma_name(match, lookup) for match in _COMMA.finditer(text))
+    family, given = lookup.family, lookup.given
+    for at in words_before_capitals(text):
+        before = text[max(0, at - WORD_CHARACTERS_MOST) : at].split()
+        if not before or not before[-1][0].isupper():
+            continue
+        first = canonical.name_key(before[-1])
+        second = canonical.name_key(text[at : at + WORD_CHARACTERS_MOST].split(maxsplit=1)[0])
+        if (first in given and second in family) or (first in family and second in given):
+            return True
+    return False
 
 
 def find_local_beside(text: str, lookup: Lookup, taken: Taken) -> None:
     """Add bare numbers that are local numbers of the index, in a line with a name."""
+    breaks = [match.start() for match in _LINE_END.finditer(text)]
     lines = {
-        text.count("\n", 0, one.start) for one in taken.finds if one.key in {"name", "birth", "nhs"}
+        bisect(breaks, one.start) for one in taken.finds if one.key in {"name", "birth", "nhs"}
     }
     for match in _BARE.finditer(text):
-        at = text.count("\n", 0, match.start())
-        if (
-            at in lines
-            and taken.is_free(match.start(), match.end())
-            and lookup.count_local([match[0]])
-        ):
+        start, end = match.span()
+        is_in_line = bisect(breaks, start) in lines and taken.is_free(start, end)
+        if is_in_line and lookup.count_local([match[0]]):
             parts = ((FieldKind.LOCAL_NUMBER, f"{lookup.local_owner(match[0])}:{match[0]}"),)
-            taken.add(Find(match.start(), match.end(), "local", parts))
+            taken.add(Find(start, end, "local", parts))
 
 
 def _add(
@@ -171,15 +188,14 @@ def _is_whole(run: list[tuple[int, int, tuple[str, ...]]], lookup: Lookup) -> bo
     return any(one != other for one in families for other in givens)
 
 
-def _is_beside(text: str, match: re.Match[str], taken: Taken) -> bool:
-    """Whether a number of somebody stands right before or behind."""
-    for one in taken.finds:
-        if one.key not in {"nhs", "local"}:
-            continue
-        for low, high in ((one.end, match.start()), (match.end(), one.start)):
-            if 0 <= high - low <= _BESIDE and not text[low:high].strip(" ,;|\t-\"'()"):
-                return True
-    return False
+def _is_beside(text: str, match: re.Match[str], starts: set[int], ends: set[int]) -> bool:
+    """Whether a number of somebody, of these starts and ends, stands right before or behind."""
+    start, end = match.span()
+    return any(
+        (start - gap in ends and not text[start - gap : start].strip(_BETWEEN))
+        or (end + gap in starts and not text[end : end + gap].strip(_BETWEEN))
+        for gap in range(_BESIDE + 1)
+    )
 
 
 def find_tests(text: str, lookup: Lookup, taken: Taken) -> None:

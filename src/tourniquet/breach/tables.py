@@ -21,6 +21,7 @@ from itertools import chain, zip_longest
 
 from tourniquet.breach.cells import Fields, read_column
 from tourniquet.breach.columns import Column, decide
+from tourniquet.breach.controllers import path_hints
 from tourniquet.breach.draft import Draft, is_about_somebody
 from tourniquet.breach.exposure import is_negated, sensitive_words
 from tourniquet.breach.fragments import Field, FieldKind, Mark
@@ -197,7 +198,9 @@ def _fragments(part: _Part, head: Rows, lookup: Lookup, hints: tuple[str, ...]) 
         values = columns[start:end]
         different = [dict.fromkeys(cells) for cells in values]
         decided = decide(texts[start:end], found[start:end], different, lookup, offset=start)
-        title = _title_field(f"{head.table} {part.headings.title} {' '.join(texts[start:end])}")
+        title = _title_fields(head.table, part.headings.title, texts[start:end])
+        if not any(column.meaning == Meaning.ORGANISATION for column in decided):
+            title += _owner_fields(f"{head.table}/{part.headings.title}", lookup)
         marks = (Mark.HIDDEN,) if head.is_hidden else ()
         if _is_of_staff(decided):
             marks = (*marks, Mark.STAFF)
@@ -229,15 +232,16 @@ def _is_of_staff(columns: Sequence[Column]) -> bool:
     return Meaning.STAFF in meanings and not meanings & _OF_PATIENTS
 
 
-def _title_field(text: str) -> Fields:
+def _title_fields(table: str, title: str, headings: Sequence[str]) -> Fields:
     """What the table's name, title and headings say that is sensitive; nothing else of them."""
-    if not sensitive_words(text):
-        return ()
-    return (
-        Field(
-            FieldKind.NARRATIVE, text[:TITLE_CHARACTERS_MOST], text[:TITLE_CHARACTERS_MOST], "title"
-        ),
-    )
+    text = " ".join(filter(None, (table, title, *headings)))[:TITLE_CHARACTERS_MOST]
+    return (Field(FieldKind.NARRATIVE, text, text, "title"),) if sensitive_words(text) else ()
+
+
+def _owner_fields(text: str, lookup: Lookup) -> Fields:
+    """The one organisation that the table's name or title names."""
+    codes = path_hints(text, lookup)
+    return (Field(FieldKind.ORGANISATION, codes[0], text, "title"),) if len(codes) == 1 else ()
 
 
 def _table_name(texts: Sequence[str], columns: Sequence[Column]) -> str:

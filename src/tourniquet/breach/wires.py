@@ -33,9 +33,6 @@ from tourniquet.wire.hl7v2_segments import Reading
 from tourniquet.wire.hl7v2_text import Delimiters, decode, read_delimiters, unescaper
 
 SEGMENTS_MOST = 50_000
-_SEGMENT_START = re.compile(
-    r"(?:^|[\r\n\x0b])[^\r\n]{0,200}?\b(?=(?:MSH|PID|NK1|OBR|OBX|NTE|ORC|PV1|MRG)\|)"
-)
 _LINE_END = re.compile(r"[\r\n\x0b\x1c]+")
 _NAME = re.compile(r"(?:MSH|[A-Z][A-Z0-9]{2})$")
 _NHS_TYPES = frozenset({"NHS", "NH", "NHSNMBR", "NHSNO"})
