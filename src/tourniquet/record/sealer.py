@@ -375,8 +375,8 @@ class Sealer:
                 if row
                 else "The journal is shorter than the vault.",
                 where=f"position {self.position}",
-                remedy="Nothing was sealed from there on. The database was put back, or another one "
-                "took its place. Keep it, and restore from the vault: docs/how-to/restore.md.",
+                remedy="Nothing was sealed from there on. Was the database put back? Keep it, "
+                "and do as in docs/how-to/restore.md.",
             )
 
 
