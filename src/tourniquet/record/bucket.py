@@ -154,7 +154,7 @@ class BucketVault:
         return _end(self._chain(path)) or None
 
     def names(self, folder: str) -> list[str]:
-        """See `Reader`. Of partial tiles only those that the newest checkpoint needs."""
+        """See `Reader`. No partial tiles of before the newest checkpoint; they stay for ever."""
         start = f"{VAULT}{folder}/" if folder else VAULT
         found: set[str] = set()
         for one in self._objects.list(start, folders=True):
@@ -169,7 +169,8 @@ class BucketVault:
         if not folder and self.checkpoint_size():
             found.add(PENDING)
         if folder.endswith(_PARTIAL):
-            return sorted(found & {str(self._width(folder.removesuffix(_PARTIAL)))})
+            width = self._width(folder.removesuffix(_PARTIAL))
+            return sorted(name for name in found if int(name) >= width)
         return sorted(
             name
             for name in found

@@ -18,7 +18,11 @@ FIRST_LINE = "tourniquet restore report v1"
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restore found. `tables`: rows by table."""
+    """What a restore found. `tables`: rows by table.
+
+    `beyond`: entries that lay whole behind the checkpoint, restored too. `unreadable`: those for
+    which the ring had no key, restored as erased ones, and in `where_unreadable` their positions.
+    """
 
     checkpoint: Checkpoint
     key_pinned: bool
@@ -28,6 +32,9 @@ class RestoreReport:
     database: str
     tables: Mapping[str, int]
     finished_at: datetime
+    beyond: int = 0
+    unreadable: int = 0
+    where_unreadable: str = ""
 
     def text(self) -> str:
         """The text that is signed."""
@@ -39,10 +46,13 @@ class RestoreReport:
             f"checkpoint root: {base64.b64encode(self.checkpoint.root).decode()}",
             f"verifier key: {pinned}",
             "vault verified: every leaf, tile and body",
+            f"whole behind the checkpoint, restored too: {self.beyond}",
             f"restored up to position: {self.position}",
             f"chain at that position: {self.chain.hex()}",
             "chain and commitments checked: every entry",
             f"entries erased before: {self.erased}",
+            f"entries whose key was missing, restored without content: {self.unreadable}",
+            *([f"without content: {self.where_unreadable}"] if self.unreadable else []),
             f"database: {self.database}",
             "entries read back and compared with the vault: every one",
             *(f"rows of {name}: {count}" for name, count in sorted(self.tables.items())),
