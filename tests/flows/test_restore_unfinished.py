@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from tests.flows.test_change_signing_key import PEOPLE, add_people
 from tests.flows.test_cli_record import answer, tourniquet
 from tests.flows.test_seal import PATIENT, append, applied
 from tests.support.console import NOW
 from tests.support.database import Database
+from tests.support.effort import effort
 from tests.support.sealing import seal
+from tests.support.simulated_files import PowerCut, SimulatedFiles
+from tests.support.simulated_objects import SimulatedObjects
+from tourniquet.flows.change_signing_key import change_signing_key
 from tourniquet.kernel.errors import StorageUnavailable
+from tourniquet.record import finishing
 from tourniquet.record import replica as replica_module
+from tourniquet.record.beyond import read_beyond
+from tourniquet.record.bucket import BucketDisk, BucketVault
+from tourniquet.record.copying import copy_vault
 from tourniquet.record.disk import Disk, LocalFiles
+from tourniquet.record.finishing import finish_vault
 from tourniquet.record.journal import read_head
-from tourniquet.record.keys import make_signer, open_keys
+from tourniquet.record.keys import make_signer, open_keys, read_signer
 from tourniquet.record.leaves import LEAF_BYTES
+from tourniquet.record.moment import VaultMoment
 from tourniquet.record.notes import WITNESS_KEY
-from tourniquet.record.replica import Replica
+from tourniquet.record.replica import LAST, Replica
 from tourniquet.record.sealer import keys_folder, vault_folder
+from tourniquet.record.vault import KEY_FILE
 from tourniquet.record.verification import verify_vault
 
 SIGNED, WHOLE = 10, 700
@@ -164,3 +178,98 @@ def test_keys_that_saw_a_longer_vault_do_not_keep_a_home_from_sealing(
     assert b"saw a vault of 15 entries; 5 are lost" in result.stdout
     home = Database("sqlite", "", new)
     assert answer(tourniquet(home, "record", "seal", "--json"))["position"] == SIGNED
+
+
+def test_a_change_of_the_key_behind_the_checkpoint_is_signed_where_it_was(
+    database: Database, tmp_path: Path
+) -> None:
+    """A replica's pull ended between the list of keys and the checkpoint."""
+    add_people()
+    kept = (sealed(SIGNED) / "checkpoint").read_bytes()
+    sealed(290)
+    pinned = read_signer(keys_folder()).verifier
+    changed = change_signing_key(PEOPLE, reason="Yearly change.", now=NOW)
+    whole = read_head().position + 200
+    sealed(200)
+    (vault_folder() / "checkpoint").write_bytes(kept)
+    new = tmp_path / "new"
+    for key in (pinned, changed.new):
+        line = tmp_path / "line"
+        line.write_text(f"{key}\n")
+        into = new / key.key_id.hex()
+        place = ("--from", vault_folder(), "--into", into, "--key", line)
+        found = answer(tourniquet(database, "record", "restore", *place, "--json"))
+        assert (found["position"], found["left_out"]) == (whole, [])
+        copied = verify_vault(Disk(LocalFiles(into / "vault")), pinned)
+        assert (copied.checkpoint.size, copied.beyond) == (whole, [])
+        told = answer(tourniquet(Database("sqlite", "", into), "record", "seal", "--json"))
+        assert told["position"] == whole
+
+
+def test_signing_what_was_written_down_is_gone_on_with(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "ENTRIES_AT_ONCE", 100)
+    source = VaultMoment(Disk(LocalFiles(killed_before_the_leaves(tmp_path))))
+    keys = open_keys(keys_folder())
+    key = keys.signer.verifier
+    reader = read_beyond(source, SIGNED, keys.ring)
+    for seed in range(effort(15, 500)):
+        random = Random(seed)
+        files = SimulatedFiles(random)
+        for _ in range(200):
+            strike = files.calls + random.randrange(1, 200)
+            files.cut_at, files.fail_at = random.choice(((None, strike), (strike, None)))
+            try:
+                copy_vault(source, Disk(files), key)
+                finish_vault(Disk(files), reader, (), keys, key)
+            except (StorageUnavailable, PowerCut):
+                if files.is_shut or random.random() < 0.5:
+                    files.cut_at = files.fail_at = None
+                    files.cut_power()
+                continue
+            break
+        files.cut_at = files.fail_at = None
+        found = verify_vault(Disk(files), key)
+        assert (found.checkpoint.size, found.beyond) == (WHOLE, []), seed
+
+
+def test_what_a_pull_left_in_object_storage_is_restored_and_the_replica_follows(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_module, "LEAVES_AT_ONCE", 256)
+    keys = open_keys(keys_folder()) if sealed(SIGNED) else None
+    assert keys is not None
+    key, witness = keys.signer.verifier, make_signer("witness.example", WITNESS_KEY)
+    objects, own = SimulatedObjects(), tmp_path / "own"
+    own.mkdir()
+
+    def pull(source: Disk) -> int:
+        disk = BucketDisk(objects, key, witness.verifier, until=lambda: NOW + timedelta(days=9))
+        disk.put(KEY_FILE, f"{key}\n".encode())
+        try:
+            one = Replica(disk, Disk(LocalFiles(own)), key, witness)
+            return one.pull(source, NoKeys(), now=NOW).checkpoint.size
+        finally:
+            disk.close()
+
+    assert pull(Disk(LocalFiles(vault_folder()))) == SIGNED
+    sealed(WHOLE - SIGNED)
+    bare, last = dict(objects.versions), (own / LAST).read_bytes()
+    assert pull(Disk(LocalFiles(vault_folder()))) == WHOLE
+    newest = [name for name in objects.versions if name not in bare and "checkpoint" in name]
+    for name in newest:  # as if it had ended before it countersigned
+        del objects.versions[name]
+    (own / LAST).write_bytes(last)
+
+    reader = BucketVault(objects, key)
+    moment = VaultMoment(reader)
+    assert verify_vault(moment, key).checkpoint.size == SIGNED
+    found = read_beyond(moment, SIGNED, keys.ring)
+    assert found.size == WHOLE
+    target = tmp_path / "target"
+    target.mkdir()
+    copy_vault(moment, Disk(LocalFiles(target)), key)
+    finish_vault(Disk(LocalFiles(target)), found, (), keys, key)
+    reader.close()
+    assert pull(Disk(LocalFiles(target))) == WHOLE

@@ -35,10 +35,11 @@ def finish_vault(
 ) -> Checkpoint:
     """Publish what the copy on `disk` has not yet of a vault; its checkpoint then.
 
-    `steps` are all changes of the key that the vault knows; `key` signs where there are none.
+    `steps` are all changes of the key that the vault knows; `key` signs where it has none.
     Raises: IntegrityError when the copy is of another vault; OperatorError when a key is not here.
     """
-    vault = _open(disk, keys, key)
+    first = steps[0].former if steps else key
+    vault = _open(disk, keys, first)
     ends = [step.size for step in steps if vault.checkpoint.size <= step.size < reader.size]
     for end in (*ends, reader.size):
         for lot in _lots(reader, vault.checkpoint.size, end):
@@ -47,7 +48,7 @@ def finish_vault(
         covered = [step for step in steps if step.size <= end]
         if len(covered) > len(vault.keys.steps):
             disk.replace(KEYS_FILE, write_steps(covered))
-            vault = _open(disk, keys, key)
+            vault = _open(disk, keys, first)
     size = vault.checkpoint.size
     if size != reader.size or (size and vault.last != reader.leaf(size)):
         raise IntegrityError(
@@ -58,10 +59,10 @@ def finish_vault(
     return vault.checkpoint
 
 
-def _open(disk: Disk, keys: Keys, key: VerifierKey) -> Vault:
+def _open(disk: Disk, keys: Keys, first: VerifierKey) -> Vault:
     steps = read_steps(disk)
     if not steps:
-        return Vault(disk, keys.get_signer(key))
+        return Vault(disk, keys.get_signer(first))
     return Vault(disk, keys.get_signer(steps[-1].new), keys.find_signer(steps[-1].former))
 
 
