@@ -561,8 +561,9 @@ def _other(name: str) -> IntegrityError:
     return IntegrityError(
         "Another object has this name already; it stays, and nothing was put in its place.",
         where=name,
-        remedy="Somebody else writes here. Keep it as evidence, change the credential, and begin a "
-        "replica in a new prefix.",
+        remedy="If a pull was cut off here and the source restored from another copy, begin a "
+        "replica in a new prefix. Otherwise somebody else writes here: keep it as evidence, and "
+        "change the credential too.",
     )
 
 
