@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -273,3 +277,59 @@ def test_what_a_pull_left_in_object_storage_is_restored_and_the_replica_follows(
     finish_vault(Disk(LocalFiles(target)), found, (), keys, key)
     reader.close()
     assert pull(Disk(LocalFiles(target))) == WHOLE
+
+
+def test_a_home_that_lost_its_database_alone_is_restored_where_it_lies(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    vault, home = killed_before_the_leaves(tmp_path), tmp_path / "home"
+    shutil.copytree(vault, home / "vault")
+    shutil.copytree(keys_folder(), home / "keys")
+    place = ("--from", home / "vault", "--into", home, "--json")
+    found = answer(tourniquet(sqlite_database, "record", "restore", *place))
+    assert (found["position"], found["beyond"]) == (WHOLE, WHOLE - SIGNED)
+    told = answer(tourniquet(Database("sqlite", "", home), "record", "seal", "--json"))
+    assert (told["position"], told["sealed"]) == (WHOLE, 0)
+
+
+def test_a_replicas_vault_in_the_midst_of_a_pull_is_not_gone_on_with_where_it_lies(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_module, "LEAVES_AT_ONCE", 256)
+    vault, home = left_by_its_source(tmp_path), tmp_path / "home"
+    shutil.copytree(vault, home / "vault")
+    shutil.copytree(keys_folder(), home / "keys")
+    place = ("--from", home / "vault", "--into", home)
+    result = tourniquet(sqlite_database, "record", "restore", *place)
+    assert result.returncode == 1
+    assert b"can't be gone on with where it lies" in result.stderr
+    found = answer(
+        tourniquet(sqlite_database, "record", "restore", *place[:3], tmp_path / "new", "--json")
+    )
+    assert found["position"] == whole_of(left_by_its_source)
+
+
+def test_a_vault_that_grows_is_restored_as_it_was_verified(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """The drill with a replica that still follows: what is copied is what was restored."""
+    vault, new = sealed(250), tmp_path / "new"
+    words = ("record", "restore", "--from", vault, "--into", new, "--keys", keys_folder(), "--json")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tourniquet.cli.main", *map(str, words)],
+        env={**os.environ, **sqlite_database.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        while process.poll() is None:
+            sealed(7)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told, wrong = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 0, wrong
+    found = json.loads(told)
+    copied = verify_vault(Disk(LocalFiles(new / "vault")), open_keys(new / "keys").signer.verifier)
+    assert (copied.checkpoint.size, copied.beyond) == (found["position"], [])
+    assert 250 <= found["position"] < read_head().position
+    again = answer(tourniquet(Database("sqlite", "", new), "record", "seal", "--json"))
+    assert (again["position"], again["sealed"]) == (found["position"], 0)
