@@ -181,6 +181,7 @@ def _carry_out(
             keys=tuple(sorted({*keys, *stray.messages, *stray.reviews})),
             mentions=emptied.mentions,
             handed_out=handed_out,
+            covered=stray.covered,
         )
         journal.append(body, cause=erasure.approved_position)
     return False
