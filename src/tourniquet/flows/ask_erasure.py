@@ -52,7 +52,7 @@ from tourniquet.record.erasure_rules import (
 )
 from tourniquet.record.erasures import erasure_days, find_open, get_erasure, list_subjects
 from tourniquet.record.journal import Act, writing
-from tourniquet.record.models import Erasure
+from tourniquet.record.models import Erasure, JournalEntry
 
 WORDS_LONGEST = 2000
 
@@ -199,7 +199,13 @@ def is_still_whole(people: Sequence[str]) -> bool:
 
 
 def _person(patient_id: str, viewer: Viewer) -> tuple[str, ...]:
-    """Every id of a person; of an organisation's viewer only its own patients."""
+    """Every id of a person; of an organisation's viewer only its own patients.
+
+    An id without a patient may have entries still, written while the person was being erased.
+    """
+    left = JournalEntry.objects.filter(subject=patient_id, body__isnull=False)
+    if not viewer.organisation and left.exists():
+        return people_of(patient_id)
     seen = Patient.objects.filter(pk=patient_id)
     if viewer.organisation:
         seen = seen.filter(registered_organisation=viewer.organisation)

@@ -28,6 +28,7 @@ from django.db.models import Min, Q
 
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.ask_erasure import is_still_whole, list_warnings
+from tourniquet.flows.forget_readings import forget_readings
 from tourniquet.flows.raise_alarm import raise_alarm_once
 from tourniquet.flows.sweep_outbox import sweep_outbox
 from tourniquet.kernel import settings
@@ -114,6 +115,7 @@ def _empty(subject: str, looked: Stray) -> Emptied:
 def _sweep() -> None:
     """The outbox's files, and what deleted rows left in the database's."""
     sweep_outbox()
+    forget_readings()
     sweep_database()
 
 
