@@ -88,6 +88,8 @@ def test_another_valid_number_in_the_same_pid_is_for_a_person_to_settle() -> Non
     fields = pid().split("|") + [""] * 12
     fields[19] = TOM_NUMBER
     assert whose(adt("A28", "C1", "|".join(fields))) is MENTIONS
+    other = pid(TOM_NUMBER, given="M")  # a local number, family name and birth date of hers
+    assert whose(adt("A28", "C1", other)) is MENTIONS
     # By all three words of a name, too; and one that is not valid says nothing.
     assert whose(adt("A28", "C1", pid(TWIN_NUMBER))) is MENTIONS
     assert whose(adt("A28", "C1", pid("9990000000", local=""))) is THEIRS
@@ -120,8 +122,9 @@ def test_a_number_with_all_else_different_is_a_mention() -> None:
         ("AXTON", "19450714", THEIRS),
         ("AXTON", "", THEIRS),
         ("", "19450714", THEIRS),
-        ("AXTON", "19450715", NOT),
-        ("OTHER", "19450714", NOT),
+        ("AXTON", "19450715", MENTIONS),
+        ("OTHER", "19450714", MENTIONS),
+        ("OTHER", "19450715", NOT),
         ("", "", NOT),
     ],
 )

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -179,10 +179,8 @@ class Looker:
     def _judge_pid(self, pid: Segment) -> Whose:
         """One person as a message names them. Raises: SenderError past the limits of a field."""
         values = list(_numbers((pid,), _NUMBER_FIELDS))
-        has_nhs = any(_SEPARATORS.sub("", value) in self._sure for value in values)
+        numbers = {_SEPARATORS.sub("", value) for value in values}
         has_other = any(_plain(value) in self._others for value in values)
-        if any(map(self._is_another, values)):
-            return self._mentioned(pid.line)
         born = _day(pid.value(7))
         names = {
             (_key(one.value(1)), _key(next(iter(one.value(2).split()), "")))
@@ -195,15 +193,26 @@ class Looker:
         other_birth = not has_birth and any(
             name.birth and _DIGIT.search(pid.value(7)) for name in self._all_names
         )
-        if has_nhs and not (other_family and other_birth):
+        enough = (
+            (not self._sure.isdisjoint(numbers) and not (other_family and other_birth))
+            or self._is_whole(names, born)
+            or (has_other and has_family and not other_birth)
+            or (has_other and has_birth and not other_family)
+        )
+        if enough and not any(map(self._is_another, values)):
             return Whose.THEIRS
-        for name in self._names:
-            whole = name.given and name.birth and name.birth == born
-            if whole and (name.family, name.given) in names:
-                return Whose.THEIRS
-        if has_other and ((has_family and not other_birth) or (has_birth and not other_family)):
-            return Whose.THEIRS
+        if enough or not numbers.isdisjoint(self._numbers):
+            return Whose.MENTIONS
+        if has_other and (has_family or has_birth):
+            return Whose.MENTIONS
         return self._mentioned(pid.line)
+
+    def _is_whole(self, names: Set[tuple[str, str]], born: str) -> bool:
+        """Whether family name, given name and birth date are of one name that is theirs alone."""
+        return any(
+            name.given and name.birth and name.birth == born and (name.family, name.given) in names
+            for name in self._names
+        )
 
     def _mentioned(self, text: str) -> Whose:
         """Whether text that is not theirs names them at all: a number, or a whole name."""
