@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from tourniquet.flows.read_record import late_file, list_lines, rewrite_late, torn_file
+from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.patients.grounds import word_of
 from tourniquet.patients.readings import list_there
 
@@ -26,13 +27,23 @@ _KEPT = ("actor", "organisation", "at", "channel", "role")
 
 
 def forget_readings() -> None:
-    """Take erased people out of the files of late readings. Raises: OSError, to be tried again."""
-    for path in (late_file(), torn_file()):
-        # 1. Who is gone.
-        gone = _gone(list_lines(path))
-        # 2. Their lines.
-        if path.exists():
-            rewrite_late(path, partial(_without, gone))
+    """Take erased people out of the files of late readings.
+
+    Raises: StorageUnavailable: ask again.
+    """
+    try:
+        for path in (late_file(), torn_file()):
+            # 1. Who is gone.
+            gone = _gone(list_lines(path))
+            # 2. Their lines.
+            if path.exists():
+                rewrite_late(path, partial(_without, gone))
+    except OSError as error:
+        raise StorageUnavailable(
+            "The files of late readings cannot be swept.",
+            where=str(late_file().parent),
+            remedy="Make room, and let the server write there; it tries again.",
+        ) from error
 
 
 def _gone(lines: Iterable[str]) -> frozenset[str]:

@@ -21,8 +21,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 from django.db.models import QuerySet
 
+from tourniquet.kernel.errors import IntegrityError
 from tourniquet.record.entries import (
     ErasureCarriedOut,
     MessageApplied,
@@ -125,7 +127,10 @@ def _pids_erased() -> Covered:
         )
         for kind, version, body in rows.values_list("kind", "kind_version", "body"):
             assert body is not None
-            carried_out = get_kind(kind, version).decoder.decode(bytes(body))
+            try:
+                carried_out = get_kind(kind, version).decoder.decode(bytes(body))
+            except (IntegrityError, msgspec.MsgspecError):
+                continue  # not in its form: it destroys nothing and covers nothing
             assert isinstance(carried_out, ErasureCarriedOut)
             found.update(carried_out.covered)
     return tuple(sorted(found))

@@ -29,6 +29,7 @@ class DataMark:
     missing: int = 0
     fault: str = ""
     key_pinned: bool = True
+    notice: str = ""
 
     @property
     def is_complete(self) -> bool:

@@ -31,6 +31,7 @@ def data_mark() -> DataMark | None:
         standing.missing,
         standing.fault,
         here.key_pinned,
+        standing.notice,
     )
 
 
