@@ -141,7 +141,7 @@ def test_an_entry_that_says_it_is_under_the_logs_key_destroys_it_nowhere(
     assert ring.find_key(ring.patient_id(people[0])) is not None
     assert ring.find_key(ring.patient_id(patient)) is None
     ring.close()
-    assert finish_erasures(now=DUE) == (erasure,)
+    assert finish_erasures(now=DUE).finished == (erasure,)
     assert get_erasure("x").state == State.CARRIED_OUT  # nobody says that its keys are gone
     assert place.look(LATER).seen == ("x", erasure)  # its own list holds up no replica
 

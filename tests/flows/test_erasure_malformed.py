@@ -104,7 +104,7 @@ def test_the_sealer_goes_on_behind_an_erasure_that_is_not_in_its_form(
     assert ring.find_key(ring.patient_id(patient)) is None
     assert ring.find_key(ring.patient_id(people[1])) is not None
     ring.close()
-    assert finish_erasures(now=DUE) == (erasure,)
+    assert finish_erasures(now=DUE).finished == (erasure,)
     assert get_erasure("x").state == State.CARRIED_OUT
     found = read_published(Disk(LocalFiles(vault_folder().parent)))
     assert found.not_heeded == [position]
@@ -119,7 +119,7 @@ def test_the_sealer_destroys_nothing_that_one_account_alone_wanted(people: list[
     ring = open_keys(keys_folder()).ring
     assert ring.find_key(ring.patient_id(people[0])) is not None
     ring.close()
-    assert finish_erasures(now=DUE) == ()
+    assert finish_erasures(now=DUE).finished == ()
 
 
 # A restore ----------------------------------------------------------------------------------------
