@@ -322,6 +322,7 @@ def _tell_reconciled(found: Reconciled, *, as_json: bool) -> None:
                 "void": {str(number): why for number, why in sorted(kept.void.items())},
                 "unused": len(kept.unused),
                 "not_accounted": kept.describe_open(),
+                "erased": list(found.erased),
             }
         )
         return
@@ -336,6 +337,10 @@ def _tell_reconciled(found: Reconciled, *, as_json: bool) -> None:
     )
     for words in kept.describe_open():
         output.say(f"Not accounted for: {words}")
+    if found.erased:
+        output.say(
+            "Not taken in, because the person was erased meanwhile: " + "; ".join(found.erased)
+        )
 
 
 # Accounts -----------------------------------------------------------------------------------------

@@ -240,7 +240,8 @@ class NumbersReserved(Body, frozen=True):
 class DeskReconciled(Body, frozen=True):
     """The book of a downtime desk was taken in up to a line; `digest` is over its lines so far.
 
-    `not_accounted` are blocks of numbers of which nobody has said what became.
+    `not_accounted` are blocks of numbers of which nobody has said what became; `erased` are numbers
+    of results that were not taken in, because the person was erased meanwhile.
     """
 
     desk: str
@@ -251,3 +252,4 @@ class DeskReconciled(Body, frozen=True):
     void: int
     unused: int
     not_accounted: tuple[str, ...] = ()
+    erased: tuple[str, ...] = ()
