@@ -24,7 +24,7 @@ from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.flows.reconcile_desk import WHY_PROVISIONAL, Reconciled, reconcile_desk
 from tourniquet.flows.reserve_numbers import reserve_numbers
 from tourniquet.kernel.errors import IntegrityError, PermissionRefused, UserError
-from tourniquet.pathology.desk_lines import KeyedValue, ResultKeyed
+from tourniquet.pathology.desk_lines import KeyedValue, PersonWritten, ResultKeyed
 from tourniquet.pathology.desk_numbers import FormNumber
 from tourniquet.pathology.models import CriticalCall, DeskBook, DiagnosticReport, Observation
 from tourniquet.patients.models import Identifier, Patient
@@ -32,6 +32,7 @@ from tourniquet.record.journal import read_head
 from tourniquet.record.keys import read_root
 from tourniquet.record.models import Alarm, JournalEntry
 from tourniquet.record.sealer import keys_folder
+from tourniquet.web.desk.keyed import ROWS_MOST
 
 ADMIN, LAB = Viewer("admin", Role.ADMINISTRATOR), Viewer("ann", Role.LABORATORY)
 COUNT = 6
@@ -384,3 +385,39 @@ def test_a_paper_pack_begins_with_the_blood_group_on_every_patient(
         assert "Data as of 03-Jun-2024" in text
         assert f"Page {at} of the pack" in text
     assert "Haemoglobin 129 g/L (120-150)" in texts[0]
+
+
+def test_a_critical_value_stays_until_it_is_phoned_however_many_come_after_it(
+    desk: DowntimeDesk,
+) -> None:
+    rec = desk.accounts.find("rec")
+    assert rec is not None
+    issue_numbers(desk, rec, 1)
+    unknown = {"written": PersonWritten(family_name="Nobody", other="resuscitation 2")}
+    critical = keyed(desk, "", "7.4", test="T0", **unknown)
+    for at in range(1, ROWS_MOST + 2):
+        keyed(desk, "", "4.1", test=f"T{at}", **unknown)
+    with serving(desk):
+        client = signed_in("rec")
+        pages = [text_of(client.get(f"/results/{query}")) for query in ("", "?page=2")]
+        for page in pages:
+            assert "Critical, not phoned: 1" in page
+            assert "Potassium 7.4 mmol/L" in page
+            assert f"{ROWS_MOST + 2} in all" in page
+        assert f"1 to {ROWS_MOST} of {ROWS_MOST + 2}" in pages[0]
+        assert f"{ROWS_MOST + 1} to {ROWS_MOST + 2} of" in pages[1]
+        for odd in ("?page=0", "?page=99", "?page=²", "?page=x"):
+            assert client.get(f"/results/{odd}").status_code == 200
+        told = {"code": "K", "told": "Dr A", "read_back": "yes"}
+        assert post(client, f"/results/{critical}/call/", told).status_code == 303
+        assert "Critical, not phoned" not in text_of(client.get("/results/"))
+
+
+def test_figures_that_are_none_of_ours_are_no_numbers(desk: DowntimeDesk) -> None:
+    with serving(desk):
+        rec = signed_in("rec")
+        assert post(rec, "/forms/", {"count": "²"}).status_code == 400
+        give_out(rec, 1)
+        found = key(rec, FormNumber("R0001", 1), "UE", patient="unknown", family="Test",
+                    corrects="²", **{potassium(): "4.1"})  # fmt: skip
+        assert found == "/results/"

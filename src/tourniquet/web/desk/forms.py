@@ -28,7 +28,7 @@ from tourniquet.web.desk.presenters import BlockRow, FormsPage
 from tourniquet.web.desk.rendering import render, say_done
 from tourniquet.web.filters import staff_datetime
 from tourniquet.web.presenters.shell import BLANK_FORM, FieldError, Form
-from tourniquet.web.views.typed import LONGEST_LINE, clean, see_other
+from tourniquet.web.views.typed import LONGEST_LINE, clean, find_count, see_other
 
 BLOCKS_SHOWN = 50
 OPEN_SHOWN = 40
@@ -45,7 +45,7 @@ def show(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
             for name in ("count", "note")
         }
         try:
-            number = int(values["count"]) if values["count"].isdigit() else 0
+            number = find_count(values["count"]) or 0
             issue_numbers(desk(), user, number, note=values["note"])
         except UserError as error:
             form = Form(values, (FieldError("count", f"{error.what} {error.remedy}".strip()),))

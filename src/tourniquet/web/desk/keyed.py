@@ -1,8 +1,14 @@
-"""Results that were keyed at this desk, from the book to what pages show."""
+"""Results that were keyed at this desk, from the book to what pages show.
+
+Invariants:
+- A critical value of which no call is noted is on the first page that shows results, and on every
+  other one; only a noted call or a correction takes it off (HAZ-005).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.kernel.clock import service_day
@@ -14,26 +20,51 @@ from tourniquet.web.desk import addresses
 from tourniquet.web.desk.presenters import KeyedRow
 from tourniquet.web.filters import nhs_number, person_name, staff_date
 from tourniquet.web.presenters.people import PersonName
+from tourniquet.web.presenters.shell import Paging
 
 ROWS_MOST = 100
 
 
-def list_keyed(
-    desk: DowntimeDesk, *, patient_id: str = "", limit: int = ROWS_MOST
-) -> tuple[KeyedRow, ...]:
-    """Results keyed here, newest first: of one patient, or of all."""
+@dataclass(frozen=True)
+class KeyedPage:
+    """One page of what was keyed, newest first, and every value that nobody has phoned yet."""
+
+    unphoned: tuple[KeyedRow, ...]
+    rows: tuple[KeyedRow, ...]
+    paging: Paging
+
+
+def list_keyed(desk: DowntimeDesk, *, patient_id: str) -> tuple[KeyedRow, ...]:
+    """Every result of a patient that was keyed here, newest first; as many as the book holds."""
+    return tuple(row for row in reversed(_rows(desk)) if row.patient_id == patient_id)
+
+
+def page_keyed(desk: DowntimeDesk, number: int = 1) -> KeyedPage:
+    """A page of the results keyed here; before them all that wait for a call, the oldest first.
+
+    No critical value leaves the page before a call is noted, however many came since (HAZ-005).
+    """
+    rows = _rows(desk)
+    pages = max(1, -(-len(rows) // ROWS_MOST))
+    number = min(max(number, 1), pages)
+    newest = rows[::-1]
+    return KeyedPage(
+        unphoned=tuple(row for row in rows if row.has_critical),
+        rows=tuple(newest[(number - 1) * ROWS_MOST : number * ROWS_MOST]),
+        paging=Paging(number, pages, len(rows), ROWS_MOST, addresses.RESULTS),
+    )
+
+
+def _rows(desk: DowntimeDesk) -> list[KeyedRow]:
+    """Every result of the book, in order."""
     lines = desk.demand().lines()
     replaced = {line.corrects for line in lines if isinstance(line, ResultKeyed)}
     called = {(line.result, line.code) for line in lines if isinstance(line, CallMade)}
-    found: list[KeyedRow] = []
-    for at in range(len(lines), 0, -1):
-        line = lines[at - 1]
-        if not isinstance(line, ResultKeyed) or (patient_id and not _is_of(desk, line, patient_id)):
-            continue
-        found.append(_row(desk, at, line, called, replaced=at in replaced))
-        if len(found) == limit:
-            break
-    return tuple(found)
+    return [
+        _row(desk, at, line, called, replaced=at in replaced)
+        for at, line in enumerate(lines, 1)
+        if isinstance(line, ResultKeyed)
+    ]
 
 
 def get_keyed(desk: DowntimeDesk, at: int) -> KeyedRow | None:
@@ -44,11 +75,6 @@ def get_keyed(desk: DowntimeDesk, at: int) -> KeyedRow | None:
         return None
     called = {(one.result, one.code) for one in lines if isinstance(one, CallMade)}
     return _row(desk, at, line, called, replaced=False)
-
-
-def _is_of(desk: DowntimeDesk, line: ResultKeyed, patient_id: str) -> bool:
-    found = desk.demand().reading.index.find(line.patient) if line.patient else None
-    return found is not None and found.id == patient_id
 
 
 def _row(
@@ -83,6 +109,7 @@ def _row(
             if found
             else written_words(line.written)
         ),
+        patient_id=found.id if found else "",
         patient_href=addresses.record(found.id) if found else "",
         reported_by=line.reported_by,
         call_href=addresses.call(at),

@@ -23,13 +23,21 @@ from tourniquet.patients.queries import Wanted
 from tourniquet.patients.rules import family_key
 from tourniquet.web.desk import addresses
 from tourniquet.web.desk.access import desk, desk_page
-from tourniquet.web.desk.keyed import get_keyed, list_keyed, units
+from tourniquet.web.desk.keyed import get_keyed, page_keyed, units
 from tourniquet.web.desk.presenters import CallPage, KeyPage, ResultsPage, ValueField
 from tourniquet.web.desk.rendering import render, say_done
 from tourniquet.web.filters import nhs_number, person_name, staff_date
 from tourniquet.web.presenters.people import PersonName
 from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form
-from tourniquet.web.views.typed import LONGEST_LINE, clean, find_day, find_moment, see_other
+from tourniquet.web.views.typed import (
+    LONGEST_LINE,
+    clean,
+    find_count,
+    find_day,
+    find_moment,
+    read_page,
+    see_other,
+)
 
 OTHER = "OTHER"
 OTHER_ROWS = 6
@@ -41,14 +49,20 @@ UNKNOWN = "unknown"
 
 @desk_page(DeskTask.RECORD)
 def show(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
-    """What was keyed here, newest first, and the way to key more."""
-    rows = list_keyed(desk())
+    """What waits for a call, what was keyed here, newest first, and the way to key more."""
+    return _results(http_request, BLANK_FORM)
+
+
+def _results(http_request: HttpRequest, form: Form) -> HttpResponse:
+    keyed = page_keyed(desk(), read_page(http_request))
     return render(
         http_request,
         "desk/results.html",
-        ResultsPage(BLANK_FORM, _tests(), rows, len(rows)),
+        ResultsPage(form, _tests(), keyed.unphoned, keyed.rows, keyed.paging),
         title="Key results",
         section="results",
+        form_errors=form.errors,
+        status=400 if form.errors else 200,
     )
 
 
@@ -78,7 +92,7 @@ def key(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
     }
     faults: list[FieldError] = []
     if http_request.method == "POST" and "save" in typed:
-        fixed = int(corrects) if corrects.isdigit() else 0
+        fixed = find_count(corrects) or 0
         result = _result(user, number, test, values, faults, corrects=fixed)
         if not faults and result is not None:
             try:
@@ -98,16 +112,7 @@ def _again(
     http_request: HttpRequest, number: str, test: str, text: str, *, field: str = "number"
 ) -> HttpResponse:
     form = Form({"number": number, "test": test}, (FieldError(field, text.strip()),))
-    rows = list_keyed(desk())
-    return render(
-        http_request,
-        "desk/results.html",
-        ResultsPage(form, _tests(), rows, len(rows)),
-        title="Key results",
-        section="results",
-        form_errors=form.errors,
-        status=400,
-    )
+    return _results(http_request, form)
 
 
 def _kept(http_request: HttpRequest, line: int) -> HttpResponse:

@@ -9,7 +9,7 @@ from tourniquet.pathology.transfusion import Transfusion
 from tourniquet.web.desk import addresses
 from tourniquet.web.presenters.patients import Banner, ReportCard, RequestRow, SpecimenCard
 from tourniquet.web.presenters.people import PersonName
-from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form, NavItem
+from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form, NavItem, Paging
 
 SECTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("find", "Find a patient", addresses.HOME, "read histories"),
@@ -149,6 +149,7 @@ class KeyedRow:
     at: datetime
     who: str
     patient: str
+    patient_id: str
     patient_href: str
     reported_by: str
     call_href: str
@@ -163,12 +164,13 @@ class KeyedRow:
 
 @dataclass(frozen=True)
 class ResultsPage:
-    """What was keyed, and the way to key more."""
+    """What was keyed, and the way to key more; first every value that waits for a call."""
 
     form: Form
     tests: tuple[Choice, ...]
+    unphoned: tuple[KeyedRow, ...]
     rows: tuple[KeyedRow, ...]
-    total: int
+    paging: Paging
 
 
 @dataclass(frozen=True)
