@@ -40,13 +40,17 @@ def test_find_export_and_reconcile(sqlite_database: Database, tmp_path: Path) ->
     found = answer(history(sqlite_database, *desk, "--find", NHS, "--json"))
     assert (len(found["patients"]), found["people"]) == (1, 1)
     assert b"1 found among 1 people" in history(sqlite_database, *desk, "--find", NHS).stdout
+    assert found["warnings"] == []
+    unpinned = (*desk[:4], *desk[6:])
+    said = history(sqlite_database, *unpinned, "--find", NHS).stdout
+    assert b"Warning: The key of the record is not pinned." in said
     written = answer(history(sqlite_database, *desk, "--export", export, "--json"))
-    assert written["lines"] == 4  # begun, and unlocked three times
+    assert written["lines"] == 5  # begun, and unlocked four times
     away.rename(database)
     taken = answer(tourniquet(sqlite_database, "record", "reconcile", export, "--json"))
-    assert (taken["new"], taken["issued"], taken["not_accounted"]) == (4, 0, [])
+    assert (taken["new"], taken["issued"], taken["not_accounted"]) == (5, 0, [])
     again = tourniquet(sqlite_database, "record", "reconcile", export)
-    assert b"0 of 4 lines were new" in again.stdout
+    assert b"0 of 5 lines were new" in again.stdout
     assert NHS.encode() not in export.read_bytes()
 
 

@@ -320,7 +320,7 @@ def test_a_vault_that_was_changed_is_said_and_what_was_verified_stays(
     with serving(desk):
         rita = signed_in("rita")
         page = text_of(rita.get("/", {"number": NHS}))
-        assert "The vault can't be read further" in page
+        assert "The vault cannot be read further" in page
         assert "1 found" in page
 
 

@@ -26,12 +26,13 @@ from tourniquet.flows.reserve_numbers import reserve_numbers
 from tourniquet.kernel.errors import IntegrityError, PermissionRefused, UserError
 from tourniquet.pathology.desk_lines import KeyedValue, PersonWritten, ResultKeyed
 from tourniquet.pathology.desk_numbers import FormNumber
+from tourniquet.pathology.desk_reading import DeskReading
 from tourniquet.pathology.models import CriticalCall, DeskBook, DiagnosticReport, Observation
 from tourniquet.patients.models import Identifier, Patient
 from tourniquet.record.journal import read_head
 from tourniquet.record.keys import read_root
 from tourniquet.record.models import Alarm, JournalEntry
-from tourniquet.record.sealer import keys_folder
+from tourniquet.record.sealer import keys_folder, vault_folder
 from tourniquet.web.desk.keyed import ROWS_MOST
 
 ADMIN, LAB = Viewer("admin", Role.ADMINISTRATOR), Viewer("ann", Role.LABORATORY)
@@ -421,3 +422,73 @@ def test_figures_that_are_none_of_ours_are_no_numbers(desk: DowntimeDesk) -> Non
         found = key(rec, FormNumber("R0001", 1), "UE", patient="unknown", family="Test",
                     corrects="²", **{potassium(): "4.1"})  # fmt: skip
         assert found == "/results/"
+
+
+def spoil(desk: DowntimeDesk) -> None:
+    """Let the vault's checkpoint be rubbish: a fault that stays."""
+    (vault_folder() / "checkpoint").write_bytes(b"rubbish")
+    desk.follow()
+    assert desk.demand().reading.standing.fault
+
+
+def printed(content: bytes) -> list[str]:
+    """The text of each page of a PDF."""
+    pdf = pypdfium2.PdfDocument(io.BytesIO(content))
+    return [" ".join(one.get_textpage().get_text_range().split()) for one in pdf]
+
+
+def test_paper_says_what_was_corrected_what_was_not_phoned_and_what_is_missing(
+    desk: DowntimeDesk, people: list[str]
+) -> None:
+    from tourniquet.web.desk.packs import make_pack
+
+    amara = desk.accounts.find("amara")
+    assert amara is not None
+    issue_numbers(desk, amara, 2)
+    mistyped = keyed(desk, people[0], "7.7")
+    keyed(desk, people[0], "4.1", corrects=mistyped)
+    keyed(desk, people[0], "7.4", number=str(FormNumber("R0001", 2)))
+    with serving(desk):
+        (calm,) = printed(make_pack(amara, people[1:2], title="Ward 3", why="Ward round"))
+        spoil(desk)
+        desk.key_pinned = False
+        pages = printed(make_pack(amara, people[:2], title="Ward 3", why="Ward round"))
+    assert "Data as of 03-Jun-2024 08:30, verified" in calm
+    assert "cannot be read further" not in calm
+    for page in pages:
+        assert "verified (key not pinned)" in page
+        assert "The vault cannot be read further" in page
+    assert "Potassium 7.7 mmol/L (corrected later)" in pages[0]
+    assert "CORRECTED LATER: NOT VALID" in pages[0]
+    assert "Potassium 7.4 mmol/L CRITICAL, NOT PHONED" in pages[0]
+    assert "Potassium 4.1 mmol/L Keyed" in pages[0]
+
+
+def test_a_bundle_carries_what_the_desk_warned_of(
+    desk: DowntimeDesk, people: list[str], tmp_path: Path
+) -> None:
+    amara = desk.accounts.find("amara")
+    assert amara is not None
+    issue_numbers(desk, amara, 1)
+    keyed(desk, people[0], "4.1")
+    spoil(desk)
+    desk.key_pinned = False
+    reading = desk.demand().reading
+    assert isinstance(reading, DeskReading)
+    reading._missing[3] = b"a key that has not come"
+    reading._position -= 1
+    sealed = make_bundle(desk, amara, people[:1], Sealing(passphrase="x" * 16), why="x")
+    bundle = open_bundle(sealed, passphrase="x" * 16)
+    laptop = make_desk(tmp_path / "laptop")
+    laptop.key_pinned = bundle.key_pinned
+    carried = BundleReading(bundle)
+    laptop.unlock_with(carried, ("amara",), book_key=bundle.book_key, export_key=bundle.export_key)
+    assert not carried.standing.is_complete
+    with serving(laptop):
+        page = text_of(signed_in("rita").get("/"))
+    assert "verified (key not pinned)" in page
+    size = bundle.position
+    assert f"Not complete: {size - 1} of {size} entries had been read" in page
+    assert "1 entries do not open yet" in page
+    assert "When this was carried away: The vault cannot be read further" in page
+    assert "1 results that had been keyed at the desk are not here" in page

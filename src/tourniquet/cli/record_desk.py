@@ -95,7 +95,7 @@ def open_bundle_desk(file: Path, identity: Path | None, folder: Path | None) -> 
     return DowntimeDesk(
         DeskPlaces(file.parent, file.parent, own),
         parse_verifier_key(bundle.key),
-        key_pinned=True,
+        key_pinned=bundle.key_pinned,
         now=lambda: datetime.now(UTC),
     )
 
@@ -185,7 +185,7 @@ def take_away(
     elif pack is not None:
         title = choice.file.stem if choice.file else choice.practice or "Everybody"
         _write(pack, make_pack(user, people, title=title, why=choice.why))
-    _tell_taken(bundle or pack, people, unknown, as_json=as_json)
+    _tell_taken(bundle or pack, people, unknown, list_warnings(desk), as_json=as_json)
 
 
 def _new_passphrase() -> str:
@@ -215,11 +215,40 @@ def _people(desk: DowntimeDesk, choice: Choice) -> tuple[list[str], list[int]]:
     return list(dict.fromkeys(found)), unknown
 
 
-def _tell_taken(file: Path | None, people: list[str], unknown: list[int], *, as_json: bool) -> None:
+def list_warnings(desk: DowntimeDesk) -> list[str]:
+    """What the desk's pages would say of its data now, where something is left out of it."""
+    from tourniquet.web.desk.access import run_desk
+    from tourniquet.web.desk.rendering import data_mark
+
+    run_desk(desk)
+    mark = data_mark()
+    if mark is None:
+        return []
+    pinned = [] if mark.key_pinned else ["The key of the record is not pinned."]
+    return [*mark.warnings, *pinned]
+
+
+def _tell_taken(
+    file: Path | None,
+    people: list[str],
+    unknown: list[int],
+    warnings: list[str],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        output.emit_json({"file": file, "people": len(people), "lines_without_patient": unknown})
+        output.emit_json(
+            {
+                "file": file,
+                "people": len(people),
+                "lines_without_patient": unknown,
+                "warnings": warnings,
+            }
+        )
         return
     output.say(f"{len(people)} histories written to {file}.")
+    for text in warnings:
+        output.say(f"Warning, said there too: {text}")
     for line in unknown:
         output.say(f"Line {line} of the list names nobody here, or more than one.")
 

@@ -79,6 +79,14 @@ class Reading(HistorySource, Protocol):
     def standing(self) -> Standing:
         """How far it has been read."""
 
+    @property
+    def carried(self) -> bool:
+        """It was carried away from a desk, and does not grow."""
+
+    @property
+    def keyed_left_out(self) -> int:
+        """How many results of these people had been keyed at that desk, and did not come along."""
+
     def follow(self, *, most_seconds: float = NO_END) -> None:
         """Read what came since, for so long at most. Raises: IntegrityError, StorageUnavailable."""
 

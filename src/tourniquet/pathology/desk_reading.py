@@ -135,6 +135,9 @@ class _Pending:
 class DeskReading:
     """A vault, its index, and the keys to open what people ask for."""
 
+    carried = False
+    keyed_left_out = 0
+
     def __init__(
         self, vault: Path, ring: Path, folder: Path, *, key: VerifierKey, root: bytes
     ) -> None:

@@ -25,7 +25,7 @@ from tourniquet.web.desk import addresses
 from tourniquet.web.desk.access import desk, desk_page
 from tourniquet.web.desk.paper import Mark, label_sheets, request_forms
 from tourniquet.web.desk.presenters import BlockRow, FormsPage
-from tourniquet.web.desk.rendering import render, say_done
+from tourniquet.web.desk.rendering import data_mark, render, say_done
 from tourniquet.web.filters import staff_datetime
 from tourniquet.web.presenters.shell import BLANK_FORM, FieldError, Form
 from tourniquet.web.views.typed import LONGEST_LINE, clean, find_count, see_other
@@ -105,8 +105,16 @@ def kept_blocks(words: list[str]) -> list[str]:
 def mark() -> Mark:
     """What printed pages say at their foot."""
     here = desk()
-    standing = here.demand().reading.standing
-    return Mark(here.places.folder.name, here.exercise, staff_datetime(standing.as_of))
+    here.demand()
+    data = data_mark()
+    assert data is not None, "an unlocked desk has a standing"
+    return Mark(
+        here.places.folder.name,
+        here.exercise,
+        staff_datetime(data.as_of),
+        data.verified_words,
+        data.warnings,
+    )
 
 
 def _pdf(content: bytes, name: str) -> HttpResponse:

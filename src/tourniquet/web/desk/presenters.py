@@ -29,11 +29,46 @@ class DataMark:
     missing: int = 0
     fault: str = ""
     key_pinned: bool = True
+    carried: bool = False
+    keyed_left_out: int = 0
 
     @property
     def is_complete(self) -> bool:
-        """Everything that was verified can be searched."""
-        return self.position == self.total and not self.missing and not self.fault
+        """Everything that was verified can be searched, and nothing is known to be left out."""
+        return not self.warnings
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever reads must know: the same on every page, on paper and at the terminal."""
+        found = []
+        if self.position != self.total:
+            read = f"{self.position:,} of {self.total:,} entries"
+            found.append(
+                f"Not complete: {read} had been read when this was carried away."
+                if self.carried
+                else f"Still reading: {read}. Somebody whom you do not find may come yet."
+            )
+        if self.missing:
+            found.append(
+                f"{self.missing:,} entries do not open yet: the copy of the key ring is older than "
+                "they are."
+            )
+        if self.fault:
+            text = (
+                f"The vault cannot be read further: {self.fault} What is shown was verified before."
+            )
+            found.append(f"When this was carried away: {text}" if self.carried else text)
+        if self.keyed_left_out:
+            found.append(
+                f"{self.keyed_left_out:,} results that had been keyed at the desk are not here: "
+                "ask the desk."
+            )
+        return tuple(found)
+
+    @property
+    def verified_words(self) -> str:
+        """Verified, and against which key."""
+        return "verified" if self.key_pinned else "verified (key not pinned)"
 
 
 @dataclass(frozen=True)

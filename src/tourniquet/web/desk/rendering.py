@@ -23,7 +23,8 @@ def data_mark() -> DataMark | None:
     here = desk()
     if here.unlocked is None:
         return None
-    standing = here.unlocked.reading.standing
+    reading = here.unlocked.reading
+    standing = reading.standing
     return DataMark(
         standing.as_of,
         standing.position,
@@ -31,6 +32,8 @@ def data_mark() -> DataMark | None:
         standing.missing,
         standing.fault,
         here.key_pinned,
+        carried=reading.carried,
+        keyed_left_out=reading.keyed_left_out,
     )
 
 
