@@ -15,7 +15,7 @@ from tests.support.console import NOW, PASSWORD, post, seed_region, seed_results
 from tests.support.database import Database
 from tests.support.desk import make_desk, make_shares, open_reading, serving, signed_in
 from tests.support.sealing import opened, seal
-from tourniquet.directory.desk_roles import DeskRole
+from tourniquet.directory.desk_roles import DeskRole, DeskUser
 from tourniquet.flows.downtime_desk import WORDS_HELD_SECONDS, DowntimeDesk
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.pathology import desk_reading
@@ -24,6 +24,7 @@ from tourniquet.pathology.desk_lines import DeskUnlocked, RecordOpened
 from tourniquet.patients.entries import Demographics, PatientRegistered, RecordRead
 from tourniquet.patients.queries import Wanted
 from tourniquet.record import following
+from tourniquet.record.disk import LocalFiles
 from tourniquet.record.journal import Act, writing
 from tourniquet.record.keys import read_root
 from tourniquet.record.sealer import keys_folder, vault_folder
@@ -165,20 +166,95 @@ def test_a_reason_holds_for_a_quarter_of_an_hour_and_for_one_patient(
         assert rita.get(f"/patients/{people[0]}/").status_code == 303
 
 
-def test_a_disk_that_is_full_refuses_no_care(people: list[str], tmp_path: Path) -> None:
+def test_a_disk_that_is_full_refuses_no_care(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = unlocked(tmp_path)
-    book = desk.demand().book
-    book._disk._files.write_at = _full  # type: ignore[attr-defined,method-assign] # a disk that is full
     with serving(desk):
         rita = signed_in("rita")
-        post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
-        page = text_of(rita.get(f"/patients/{people[0]}/"))
-        assert "This opening could not be written down" in page
-        assert "Haemoglobin" in page
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalFiles, "write_at", _full)
+            post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
+            page = text_of(rita.get(f"/patients/{people[0]}/"))
+            assert "This opening could not be written down" in page
+            assert "Haemoglobin" in page
+            assert "book cannot be written: No space left on device" in page
         post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
         page = text_of(rita.get(f"/patients/{people[0]}/"))
         assert "could not be written down" not in page  # there is room again
-    assert len(desk.demand().lines()) == 2
+        assert "cannot be written" not in page
+    assert len(desk.demand().lines()) == 3, "the one that waited came first"
+
+
+def test_a_desk_whose_disk_is_full_is_unlocked_and_shows_histories(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MARK_EVERY", following.TILE_WIDTH)
+    fill(people[0], 300)
+    desk = make_desk(tmp_path / "desk")
+    with monkeypatch.context() as patch, serving(desk):
+        patch.setattr(LocalFiles, "write_at", _full)
+        desk.unlock_with_root(read_root(keys_folder()), ("amara", "bola"))
+        desk.follow()
+        assert desk.demand().reading.standing.is_complete
+        assert not desk.demand().reading.standing.fault
+        rita = signed_in("rita")
+        assert "book cannot be written: No space left" in text_of(rita.get("/"))
+        post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
+        assert "Haemoglobin" in text_of(rita.get(f"/patients/{people[0]}/"))
+        rec = signed_in("rec")
+        assert rec.get("/forms/").status_code == 503
+    desk.note_opening(rita_of(desk), people[0], why="room again")
+    kinds = [type(line) for line in desk.demand().lines()]
+    assert kinds == [DeskUnlocked, RecordOpened, RecordOpened]
+
+
+def rita_of(desk: DowntimeDesk) -> DeskUser:
+    found = desk.accounts.find("rita")
+    assert found is not None
+    return found
+
+
+def test_a_book_that_was_changed_keeps_nobody_from_a_history(
+    people: list[str], tmp_path: Path
+) -> None:
+    unlocked(tmp_path)
+    book = tmp_path / "desk/book"
+    whole = book.read_bytes()
+    book.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    desk = unlocked(tmp_path)
+    with serving(desk):
+        rita, rec = signed_in("rita"), signed_in("rec")
+        assert "book cannot be opened" in text_of(rita.get("/"))
+        post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
+        page = text_of(rita.get(f"/patients/{people[0]}/"))
+        assert "Haemoglobin" in page
+        assert "could not be written down" in page
+        for path in ("/results/", "/forms/"):
+            assert rec.get(path).status_code == 503, path
+    assert book.read_bytes()[:-1] == whole[:-1]
+    assert len(book.read_bytes()) == len(whole), "kept as evidence"
+
+
+def test_a_damaged_part_of_the_index_is_made_again_from_the_vault(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MARK_EVERY", following.TILE_WIDTH)
+    fill(people[0], 600)
+    first = open_reading(tmp_path / "desk")
+    first.follow()
+    parts = sorted((tmp_path / "desk/index").iterdir())
+    assert len(parts) >= 2
+    for part in parts[:2]:
+        content = part.read_bytes()
+        for changed in (content[:-1] + bytes([content[-1] ^ 1]), content[:40], b""):
+            part.write_bytes(changed)
+            again = open_reading(tmp_path / "desk")
+            assert again.standing.position < first.standing.position
+            again.follow()
+            assert again.standing == first.standing
+            assert again.index.search(Wanted(number=NHS)) == first.index.search(Wanted(number=NHS))
+            assert part.read_bytes() != changed, "written anew"
 
 
 def _full(*_: object) -> None:

@@ -10,8 +10,10 @@ To open a record:
 
 Invariants:
 - The root key, the words and every patient's data are in memory alone.
-- Where the book cannot be written, care is not refused: the record is shown, the page says that the
-  opening was not kept, and the fault goes to the log of the machine.
+- Where the book cannot be written or opened, care is not refused: the desk is unlocked, the record
+  is shown, every page says so, and the fault goes to the log of the machine. Who unlocked the desk
+  and opened records waits in memory, and is written first once the book takes lines again.
+- Nothing is keyed or given out by a book that cannot be read: it never counts as empty.
 - Nothing here touches the main database, nor needs a network.
 """
 
@@ -30,7 +32,7 @@ from typing import Protocol
 
 from tourniquet.directory.desk_roles import DeskUser
 from tourniquet.flows.desk_accounts import DeskAccounts
-from tourniquet.kernel.errors import OperatorError, TourniquetError, UserError
+from tourniquet.kernel.errors import TourniquetError, UserError
 from tourniquet.pathology.desk_history import Histories, HistorySource, Opened
 from tourniquet.pathology.desk_lines import (
     AnyLine,
@@ -45,6 +47,7 @@ from tourniquet.record.book import Book
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import exercise_of
 from tourniquet.record.notes import VerifierKey
+from tourniquet.record.open_book import OpenBook
 from tourniquet.record.recovery import combine, plain_words
 
 BOOK_FILE = "book"
@@ -97,30 +100,25 @@ class Unlocked:
     def __init__(
         self, folder: Path, reading: Reading, *, book_key: bytes, export_key: bytes
     ) -> None:
-        """Open the book. Raises: IntegrityError when it is not as it was written."""
+        """Open the book; one that does not open or takes no lines keeps nobody out."""
         self.reading = reading
         self.histories = Histories(reading)
         self.book_key, self.export_key = book_key, export_key
-        self._folder = folder
-        self._lock = threading.Lock()
-        self.book = self._open_book()
-
-    def _open_book(self) -> Book:
-        return Book(Disk(LocalFiles(self._folder)), BOOK_FILE, self.book_key)
+        self.book = OpenBook(lambda: Book(Disk(LocalFiles(folder)), BOOK_FILE, book_key))
 
     def write(self, line: AnyLine) -> int:
         """Write a line into the book, flushed; its number.
 
-        After a write that failed the book is opened again first, so that a disk that has room again
-        is written on. Raises: StorageUnavailable, IntegrityError; then the line does not count.
+        Raises: StorageUnavailable, IntegrityError; what they say tells whether the line was kept.
         """
-        with self._lock:
-            if self.book.failed:
-                self.book = self._open_book()
-            return self.book.add(encode_line(line))
+        return self.book.add(encode_line(line))
+
+    def note(self, line: AnyLine) -> bool:
+        """Write down what somebody did; False where it waits in memory for now."""
+        return self.book.note(encode_line(line))
 
     def lines(self) -> list[AnyLine]:
-        """Every line of the book, in order."""
+        """Every line of the book, in order. Raises: StorageUnavailable when it cannot be read."""
         return [decode_line(line) for line in self.book]
 
 
@@ -226,7 +224,7 @@ class DowntimeDesk:
     ) -> None:
         opened = Unlocked(self.places.folder, reading, book_key=book_key, export_key=export_key)
         as_of = opened.reading.standing.as_of
-        opened.write(
+        opened.note(
             DeskUnlocked(at=self.now(), who=", ".join(people), people=people, data_as_of=as_of)
         )
         self.note_access("unlocked", ", ".join(people))
@@ -250,12 +248,7 @@ class DowntimeDesk:
         """Write down that a record is opened; False where the book could not be written."""
         # 4.
         line = RecordOpened(at=self.now(), who=user.account, patient=patient_id, why=why, what=what)
-        try:
-            self.demand().write(line)
-        except OperatorError as error:
-            _log.error("desk.book failed: %s", error)
-            return False
-        return True
+        return self.demand().note(line)
 
     def open_history(self, patient_id: str) -> Opened:
         """Put a patient's history into this thread's scratch database. Raises: IntegrityError."""

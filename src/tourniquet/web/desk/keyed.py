@@ -35,7 +35,12 @@ class KeyedPage:
 
 
 def list_keyed(desk: DowntimeDesk, *, patient_id: str) -> tuple[KeyedRow, ...]:
-    """Every result of a patient that was keyed here, newest first; as many as the book holds."""
+    """Every result of a patient that was keyed here, newest first; as many as the book holds.
+
+    None where the book cannot be read: every page says that then, and the history is shown.
+    """
+    if not desk.demand().book.is_readable:
+        return ()
     return tuple(row for row in reversed(_rows(desk)) if row.patient_id == patient_id)
 
 

@@ -31,6 +31,8 @@ class DataMark:
     key_pinned: bool = True
     carried: bool = False
     keyed_left_out: int = 0
+    book_fault: str = ""
+    book_readable: bool = True
 
     @property
     def is_complete(self) -> bool:
@@ -62,6 +64,16 @@ class DataMark:
             found.append(
                 f"{self.keyed_left_out:,} results that had been keyed at the desk are not here: "
                 "ask the desk."
+            )
+        if not self.book_readable:
+            found.append(
+                f"The desk's book cannot be opened: {self.book_fault} What was keyed here is not "
+                "shown, and nothing can be keyed. Note on paper who opens whose record, and why."
+            )
+        elif self.book_fault:
+            found.append(
+                f"The desk's book cannot be written: {self.book_fault}. Nothing can be keyed. "
+                "Note on paper who opens whose record, and why."
             )
         return tuple(found)
 

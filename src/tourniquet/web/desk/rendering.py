@@ -34,6 +34,8 @@ def data_mark() -> DataMark | None:
         here.key_pinned,
         carried=reading.carried,
         keyed_left_out=reading.keyed_left_out,
+        book_fault=here.unlocked.book.fault,
+        book_readable=here.unlocked.book.is_readable,
     )
 
 
