@@ -10,13 +10,17 @@ import pyrage
 from tests.flows.test_cli_record import NHS, answer, tourniquet
 from tests.flows.test_cli_vault import take
 from tests.support.database import Database
+from tourniquet.flows.desk_id import begin_id
+from tourniquet.pathology.desk_reading import make_folder
 from tourniquet.record.keys import only_one
 
 
 def sealed(database: Database, tmp_path: Path) -> tuple[str | Path, ...]:
     """A home with a sealed record; the arguments that name it for a desk."""
     take(database, tmp_path, 1, 2)
-    answer(tourniquet(database, "record", "reserve-numbers", "20", "--for-desk", "east", "--json"))
+    make_folder(tmp_path / "east")
+    own = begin_id(tmp_path / "east")
+    answer(tourniquet(database, "record", "reserve-numbers", "20", "--for-desk", own, "--json"))
     answer(tourniquet(database, "record", "seal", "--json"))
     home = database.home
     return (
@@ -125,6 +129,10 @@ def test_accounts_of_the_desk(sqlite_database: Database, tmp_path: Path) -> None
         tourniquet(sqlite_database, *account, "--role", "keeper", "--holder", *own, "--json")
     )
     assert len(made["password"]) >= 12
+    assert made["desk_id"] == begin_id(tmp_path / "east")
+    named = tourniquet(sqlite_database, "record", "reserve-numbers", "20", "--for-desk", "east")
+    assert named.returncode == 1
+    assert b"not the id of a desk" in named.stderr
     assert made["password"].encode() not in (tmp_path / "east/accounts.json").read_bytes()
     wrong = tourniquet(sqlite_database, *account, "--role", "lead", *own)
     assert wrong.returncode == 1

@@ -21,6 +21,7 @@ from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.pathology import desk_reading
 from tourniquet.pathology.desk_history import Histories
 from tourniquet.pathology.desk_lines import DeskUnlocked, RecordOpened
+from tourniquet.pathology.desk_reading import DeskReading
 from tourniquet.patients.entries import Demographics, PatientRegistered, RecordRead
 from tourniquet.patients.queries import Wanted
 from tourniquet.record import following
@@ -28,6 +29,7 @@ from tourniquet.record.disk import LocalFiles
 from tourniquet.record.journal import Act, writing
 from tourniquet.record.keys import read_root
 from tourniquet.record.sealer import keys_folder, vault_folder
+from tourniquet.site import desk_server
 from tourniquet.web.desk.patients import REASON_HOLDS
 
 NHS = "9990000018"  # the first of the region's people, who has results
@@ -469,3 +471,51 @@ def test_following_stops_when_its_time_is_over_and_goes_on(
     assert reading.standing.position < reading.standing.checkpoint.size
     reading.follow()
     assert reading.standing.is_complete
+
+
+def test_what_is_typed_as_a_name_and_is_none_is_written_down_nowhere(
+    people: list[str], tmp_path: Path
+) -> None:
+    desk = unlocked(tmp_path)
+    with serving(desk):
+        stranger = Client(
+            enforce_csrf_checks=True, SERVER_NAME="127.0.0.1", HTTP_ACCEPT="text/html"
+        )
+        for name in ("correct horse battery", "rita"):
+            wrong = post(stranger, "/sign-in/", {"username": name, "password": "x"})
+            assert wrong.status_code == 400
+    kept = (tmp_path / "desk/access.jsonl").read_text()
+    assert "horse" not in kept
+    assert '"account": "unknown name"' in kept
+    assert '"sign-in refused", "account": "rita"' in kept
+
+
+def test_a_fault_that_nobody_foresaw_stops_no_following(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    desk = unlocked(tmp_path)
+    monkeypatch.setattr(desk_server, "LOOK_SECONDS", 0.001)
+    reading = desk.demand().reading
+    assert isinstance(reading, DeskReading)
+    looked, faults, look = threading.Event(), list[str](), reading.follower.look
+    failures = iter((KeyError("OKAFOR"), OSError(2, "OKAFOR"), None))
+
+    def look_once() -> bool:
+        failure = next(failures, None)
+        faults.append(reading.standing.fault)
+        if failure is not None:
+            raise failure
+        if len(faults) > 3:
+            looked.set()
+        return look()
+
+    monkeypatch.setattr(reading.follower, "look", look_once)
+    follower = desk_server._Follower(desk)
+    follower.start()
+    assert looked.wait(20)
+    follower.stop()
+    follower.join()
+    assert ["KeyError" in faults[1], "FileNotFoundError" in faults[2]] == [True, True]
+    assert faults[3] == ""
+    assert not any("OKAFOR" in text for text in (*faults, caplog.text))

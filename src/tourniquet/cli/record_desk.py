@@ -133,6 +133,7 @@ def write_export(desk: DowntimeDesk, file: Path, *, as_json: bool) -> None:
                 "void": len(kept.void),
                 "unused": len(kept.unused),
                 "not_accounted": kept.describe_open(),
+                "elsewhere": kept.describe_elsewhere(),
             }
         )
         return
@@ -258,19 +259,23 @@ def _tell_taken(
 
 @click.command(
     name="reserve-numbers",
-    epilog=output.example("tourniquet record reserve-numbers 2000 --for-desk desk-east"),
+    epilog=output.example("tourniquet record reserve-numbers 2000 --for-desk 7KQ2M9XA"),
 )
 @click.argument("count", type=click.IntRange(1))
 @click.option(
-    "--for-desk", "desk_name", required=True, help="The desk, by the name of its own folder."
+    "--for-desk",
+    "desk_id",
+    required=True,
+    help="The desk, by its id: eight signs that `tourniquet record desk-account` prints.",
 )
 @click.option("--purpose", default="", help="A word on what they are for.")
 @output.home_option
 @output.json_option
-def reserve(*, count: int, desk_name: str, purpose: str, home: Path | None, as_json: bool) -> None:
+def reserve(*, count: int, desk_id: str, purpose: str, home: Path | None, as_json: bool) -> None:
     """Reserve numbers of paper forms for a downtime desk, before anything happens.
 
-    The desk finds them in the vault. Without any it uses its own emergency range.
+    The desk finds them in the vault. Without any it uses its own emergency range. A desk has an id
+    of its own, because two machines may have folders of one name.
     """
     output.configure_django(home=home)
     from tourniquet.directory.roles import Role, Viewer
@@ -279,13 +284,11 @@ def reserve(*, count: int, desk_name: str, purpose: str, home: Path | None, as_j
 
     open_home()
     viewer = Viewer(output.operator(), Role.ADMINISTRATOR)
-    block = reserve_numbers(
-        count, desk=desk_name, purpose=purpose, viewer=viewer, now=clock().now()
-    )
+    block = reserve_numbers(count, desk=desk_id, purpose=purpose, viewer=viewer, now=clock().now())
     if as_json:
         output.emit_json({"code": block.code, "first": block.first, "last": block.last})
     else:
-        output.say(f"{block} are reserved for {desk_name}.")
+        output.say(f"{block} are reserved for {desk_id}.")
 
 
 @click.command(
@@ -351,6 +354,8 @@ def _tell_reconciled(found: Reconciled, *, as_json: bool) -> None:
                 "void": {str(number): why for number, why in sorted(kept.void.items())},
                 "unused": len(kept.unused),
                 "not_accounted": kept.describe_open(),
+                "elsewhere": kept.describe_elsewhere(),
+                "clashes": [str(clash) for clash in found.clashes],
             }
         )
         return
@@ -365,6 +370,10 @@ def _tell_reconciled(found: Reconciled, *, as_json: bool) -> None:
     )
     for words in kept.describe_open():
         output.say(f"Not accounted for: {words}")
+    for words in kept.describe_elsewhere():
+        output.say(f"Keyed here, given out by another desk: {words}")
+    for clash in found.clashes:
+        output.say(f"Look at this: {clash}")
 
 
 # Accounts -----------------------------------------------------------------------------------------
@@ -414,9 +423,11 @@ def account(
     output.configure_django(home=own, database_url="", settings_module=output.DESK_SETTINGS)
     from tourniquet.directory.desk_roles import DeskRole
     from tourniquet.flows.desk_accounts import DeskAccounts
+    from tourniquet.flows.desk_id import begin_id
     from tourniquet.pathology.desk_reading import make_folder
 
     make_folder(own)
+    desk_id = begin_id(own)
     accounts = DeskAccounts(own)
     if remove:
         accounts.remove(name)
@@ -426,10 +437,13 @@ def account(
         accounts.put(name, DeskRole.parse(role), given, holder=holder)
     if as_json:
         shown = {"password": made} if made and not remove else {}
-        output.emit_json({"name": name, "role": role, "removed": remove, **shown})
+        output.emit_json(
+            {"name": name, "role": role, "removed": remove, "desk_id": desk_id, **shown}
+        )
     elif remove:
         output.say(f"{name} removed.")
     else:
         output.say(f"{name} is {role} at the desk{' and unlocks it' if holder else ''}.")
+        output.say(f"The desk's id, for `tourniquet record reserve-numbers`: {desk_id}")
         if made:
             output.say(f"Password, shown once: {made}")

@@ -32,6 +32,7 @@ from typing import Protocol
 
 from tourniquet.directory.desk_roles import DeskUser
 from tourniquet.flows.desk_accounts import DeskAccounts
+from tourniquet.flows.desk_id import BOOK_FILE, begin_id
 from tourniquet.kernel.errors import TourniquetError, UserError
 from tourniquet.pathology.desk_history import Histories, HistorySource, Opened
 from tourniquet.pathology.desk_lines import (
@@ -50,7 +51,6 @@ from tourniquet.record.notes import VerifierKey
 from tourniquet.record.open_book import OpenBook
 from tourniquet.record.recovery import combine, plain_words
 
-BOOK_FILE = "book"
 ACCESS_FILE = "access.jsonl"
 PEOPLE_LEAST = 2
 WORDS_HELD_SECONDS = 15 * 60.0
@@ -137,6 +137,7 @@ class DowntimeDesk:
         make_folder(places.folder)
         self.places, self.key, self.key_pinned = places, key, key_pinned
         self.now = now
+        self.id = begin_id(places.folder)
         self.accounts = DeskAccounts(places.folder)
         self.exercise = exercise_of(key.name)
         self._seconds = seconds
@@ -231,7 +232,11 @@ class DowntimeDesk:
         self._unlocked = opened
 
     def follow(self, *, most_seconds: float = NO_END) -> None:
-        """Read what the vault has beyond what is known; a fault is kept and shown, not raised."""
+        """Read what the vault has beyond what is known; a fault is kept and shown, not raised.
+
+        Nor one that nobody foresaw: this is the worker's loop, and the next look may succeed. The
+        log says its kind, not its text, which may hold what an entry says.
+        """
         opened = self._unlocked
         if opened is None:
             return
@@ -239,6 +244,8 @@ class DowntimeDesk:
             opened.reading.follow(most_seconds=most_seconds)
         except TourniquetError as error:
             _log.error("desk.follow failed: %s", error)
+        except Exception as error:  # noqa: BLE001 (the worker's loop: it is logged, shown, and goes on)
+            _log.error("desk.follow failed: %s", type(error).__name__)
 
     # Reading --------------------------------------------------------------------------------------
 

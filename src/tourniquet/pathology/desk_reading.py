@@ -31,7 +31,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tourniquet.kernel.errors import IntegrityError, StorageUnavailable
+from tourniquet.kernel.errors import IntegrityError, StorageUnavailable, TourniquetError
 from tourniquet.pathology.desk_index import (
     FOLDER,
     FORM,
@@ -190,11 +190,13 @@ class DeskReading:
             return
         try:
             self._follow(until)
-        except Exception as error:
+            self._fault = self._heed_destructions()
+        except TourniquetError as error:
             self._fault = str(error)
             raise
-        else:
-            self._fault = self._heed_destructions()
+        except Exception as error:
+            self._fault = f"An unforeseen fault ({type(error).__name__}); its text may name people."
+            raise
         finally:
             self._following.release()
 

@@ -56,9 +56,10 @@ def show(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
 
 
 def _page(http_request: HttpRequest, form: Form) -> HttpResponse:
-    kept = read_account(desk())
-    lines = desk().demand().lines()
-    ranges = list_ranges(desk())
+    here = desk()
+    kept = read_account(here)
+    lines = here.demand().lines()
+    ranges = list_ranges(here)
     following = next_block(ranges, lines, 1)
     current = next(one for one in ranges if one.code == following.code)
     blocks = [(at, line) for at, line in enumerate(lines, 1) if isinstance(line, NumbersIssued)]
@@ -88,6 +89,8 @@ def _page(http_request: HttpRequest, form: Form) -> HttpResponse:
             left=current.last - following.first + 1,
             range_words=str(following),
             is_reserved=following.code.startswith("R"),
+            desk_id=here.id,
+            elsewhere=tuple(kept_blocks(kept.describe_elsewhere())),
         ),
         title="Forms and numbers",
         section="forms",
@@ -109,7 +112,7 @@ def mark() -> Mark:
     data = data_mark()
     assert data is not None, "an unlocked desk has a standing"
     return Mark(
-        here.places.folder.name,
+        f"{here.places.folder.name} {here.id}".strip(),
         here.exercise,
         staff_datetime(data.as_of),
         data.verified_words,

@@ -14,8 +14,8 @@ from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.kernel.clock import service_day
 from tourniquet.pathology.catalogue import load_catalogue
 from tourniquet.pathology.desk_lines import CallMade, PersonWritten, ResultKeyed
-from tourniquet.pathology.entries import ObservationFact
-from tourniquet.pathology.rules import age_on, critical_tables, find_critical_values
+from tourniquet.pathology.keyed_values import Limits, find_critical_keyed
+from tourniquet.pathology.rules import age_on, critical_tables
 from tourniquet.web.desk import addresses
 from tourniquet.web.desk.presenters import KeyedRow
 from tourniquet.web.filters import nhs_number, person_name, staff_date
@@ -138,26 +138,8 @@ def written_words(written: PersonWritten) -> str:
 
 def _critical(line: ResultKeyed, age: int | None) -> set[str]:
     """Codes of the values that must be phoned."""
-    limits, units = critical_tables(load_catalogue())
-    facts = [
-        ObservationFact(
-            sequence=number,
-            code=one.code,
-            value_text=one.value,
-            value_number=as_number(one.value),
-            unit=one.unit,
-        )
-        for number, one in enumerate(line.values, 1)
-    ]
-    return {value.line.code for value in find_critical_values(facts, limits, units, age=age)}
-
-
-def as_number(text: str) -> float | None:
-    """A value as a number, where it is one."""
-    try:
-        return float(text) if text.replace(".", "", 1).replace("-", "", 1).isdigit() else None
-    except ValueError:
-        return None
+    found = find_critical_keyed(line.values, Limits(*critical_tables(load_catalogue()), age))
+    return {value.line.code for value in found}
 
 
 def units() -> Mapping[str, str]:

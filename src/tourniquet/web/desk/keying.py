@@ -3,13 +3,16 @@
 Invariants:
 - Every value is typed twice and compared; what differs is named, and nothing is kept.
 - A patient is chosen among those whom the desk knows, or written as the form says; never guessed.
-- A critical value is said at once, and stays marked until a call is noted with read-back.
+- A critical value is said at once, and stays marked until a call is noted with read-back. What no
+  limit can be held against is asked about.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_protect
 
@@ -19,6 +22,8 @@ from tourniquet.kernel.errors import NotFound, UserError
 from tourniquet.pathology.catalogue import load_catalogue
 from tourniquet.pathology.desk_lines import KeyedValue, PersonWritten, ResultKeyed
 from tourniquet.pathology.desk_numbers import FormNumber
+from tourniquet.pathology.keyed_values import Limits, must_ask
+from tourniquet.pathology.rules import critical_tables
 from tourniquet.patients.queries import Wanted
 from tourniquet.patients.rules import family_key
 from tourniquet.web.desk import addresses
@@ -139,7 +144,7 @@ def _fields(test: str) -> tuple[ValueField, ...]:
 
 
 def _value_names(test: str) -> list[str]:
-    parts = ("value", "again", "name", "unit") if test == OTHER else ("value", "again")
+    parts = ("value", "again", "critical", *(("name", "unit") if test == OTHER else ()))
     return [f"{part}{field.index}" for field in _fields(test) for part in parts]
 
 
@@ -163,7 +168,11 @@ def _key_page(
             number=str(number),
             test=test,
             test_name=known.name if known else "Another test",
-            fields=_fields(test),
+            fields=tuple(
+                replace(field, asked=bool(form.error(name) or form.value(name)))
+                for field in _fields(test)
+                for name in (f"critical{field.index}",)
+            ),
             people=_candidates(values),
             corrects=earlier if corrects or earlier else 0,
         ),
@@ -265,10 +274,27 @@ def _values(test: str, values: dict[str, str], faults: list[FieldError]) -> tupl
             faults.append(FieldError(f"name{field.index}", "Say what was measured."))
         elif first:
             unit = field.unit or values.get(f"unit{field.index}", "")
-            found.append(KeyedValue(field.code or name, name, first, unit))
+            keyed = KeyedValue(field.code or name, name, first, unit)
+            found.append(_judged(field, keyed, values, faults))
     if not found and not faults:
         faults.append(FieldError("value1", "Key at least one value, twice."))
     return tuple(found)
+
+
+def _judged(
+    field: ValueField, keyed: KeyedValue, values: dict[str, str], faults: list[FieldError]
+) -> KeyedValue:
+    """The value with what was said of it, where no limit can be held against it (HAZ-005)."""
+    if not must_ask(keyed, Limits(*critical_tables(load_catalogue()), None)):
+        return keyed
+    said = values[f"critical{field.index}"]
+    if said not in ("yes", "no"):
+        text = (
+            f"{keyed.name} {keyed.value}: no limit can be held against this. Say whether it is "
+            "critical, and key it twice again."
+        )
+        faults.append(FieldError(f"critical{field.index}", text))
+    return msgspec.structs.replace(keyed, critical=said == "yes")
 
 
 @desk_page(DeskTask.RECORD, methods=("GET", "HEAD", "POST"))

@@ -222,12 +222,13 @@ class ResultsPage:
 
 @dataclass(frozen=True)
 class ValueField:
-    """One value of the test that is keyed, twice."""
+    """One value of the test that is keyed, twice; `asked`: who keys it says if it is critical."""
 
     index: int
     code: str
     name: str
     unit: str
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,10 @@ class KeyPage:
     fields: tuple[ValueField, ...]
     people: tuple[Choice, ...]
     corrects: int = 0
+    critical_choices: tuple[Choice, ...] = (
+        Choice("yes", "Yes: it must be phoned"),
+        Choice("no", "No"),
+    )
 
 
 @dataclass(frozen=True)
@@ -279,6 +284,8 @@ class FormsPage:
     left: int
     range_words: str
     is_reserved: bool
+    desk_id: str
+    elsewhere: tuple[str, ...]
 
 
 @dataclass(frozen=True)
