@@ -205,7 +205,9 @@ def test_a_desk_whose_disk_is_full_is_unlocked_and_shows_histories(
         post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
         assert "Haemoglobin" in text_of(rita.get(f"/patients/{people[0]}/"))
         rec = signed_in("rec")
-        assert rec.get("/forms/").status_code == 503
+        refused = rec.get("/forms/")
+        assert refused.status_code == 503
+        assert "Nothing was kept of this" in text_of(refused)
     desk.note_opening(rita_of(desk), people[0], why="room again")
     kinds = [type(line) for line in desk.demand().lines()]
     assert kinds == [DeskUnlocked, RecordOpened, RecordOpened]
