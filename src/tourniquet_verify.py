@@ -2,11 +2,10 @@
 
 1. Read the keys that you pinned, and the bundle; each key of the log signs the change to the next.
 2. The checkpoint: signed by the log's key of that size, and cosigned by the pinned witness.
-3. The earlier checkpoint, where there is one: signed so too, and the beginning of the other.
+3. The earlier checkpoint: signed so too, the one that you kept, and the beginning of the other.
 4. Every entry: its leaf is in the tree; what is shown of it is what the leaf commits to.
 5. What is here without a gap, and which entries are under the key of a patient who is shown.
 6. Every report: signed by the log. What it says is the log's word, marked with a bar.
-
 Standards: C2SP signed-note, tlog-checkpoint, cosignature/v1; RFC 6962, 2.1, read backwards.
 """
 
@@ -26,7 +25,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 BUNDLE_BYTES_MOST = 64 * 1024 * 1024
 LOG, WITNESS = 1, 4  # the algorithm bytes of C2SP signed-note
-LEAF_BYTES, SECONDS_MOST = 117, 253402300799  # the last second of the year 9999
 HEADER_COMMITMENT = b"tourniquet vault header commitment v1\0"
 CONTENT_COMMITMENT = b"tourniquet journal entry v1\0"
 STEP = "tourniquet log key v1"
@@ -41,14 +39,14 @@ def demand(holds, what):
         raise ValueError(what)
 
 
-def text(value):
-    demand(isinstance(value, str), "a text is missing")
+def typed(value, kind):
+    demand(isinstance(value, kind), f"a {kind.__name__} is missing")
     return value
 
 
 def decode(value, length=None):
     """Base64 in the one form in which it is written, of a length that is known."""
-    found = base64.b64decode(text(value), validate=True)
+    found = base64.b64decode(typed(value, str), validate=True)
     demand(base64.b64encode(found).decode() == value, "a text is not base64 in its one form")
     demand(length in (None, len(found)), f"a part has {len(found)} bytes, not {length}")
     return found
@@ -56,13 +54,8 @@ def decode(value, length=None):
 
 def take(row, names):
     """The members of a JSON object that has these and no others."""
-    demand(isinstance(row, dict) and set(row) == set(names.split()), f"not, and only, {names}")
+    demand(set(typed(row, dict)) == set(names.split()), f"not, and only, {names}")
     return [row[name] for name in names.split()]
-
-
-def hashes(rows):
-    demand(isinstance(rows, list), "a proof is missing")
-    return [decode(row, 32) for row in rows]
 
 
 def once(pairs):
@@ -83,7 +76,7 @@ def parse_key(line, kind, where):
 
 def check_note(note, key, kind):
     """A note's text once the pinned key's signature holds; and a cosignature's time, else None."""
-    parts = re.fullmatch("(.*\n)\n((?:— [^ \n]+ [^ \n]+\n)+)", text(note), re.DOTALL)
+    parts = re.fullmatch("(.*\n)\n((?:— [^ \n]+ [^ \n]+\n)+)", typed(note, str), re.DOTALL)
     demand(parts, "a note is not in its form")
     said, (name, key_id, public) = parts[1], key
     rows = re.findall("— ([^ \n]+) ([^ \n]+)\n", parts[2])
@@ -92,7 +85,7 @@ def check_note(note, key, kind):
     seconds, signature, signed = None, own[0], said.encode()
     if kind == WITNESS:
         seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-        demand(seconds <= SECONDS_MOST, "the time of a cosignature is none")
+        demand(seconds <= 253402300799, "a cosignature is from after the year 9999")
         signed = f"cosignature/v1\ntime {seconds}\n{said}".encode()
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
@@ -114,7 +107,7 @@ def follow_keys(log, steps):
 
 def check_checkpoint(note, keys, witness):
     """Size and root of a checkpoint, and in words when the witness saw it."""
-    _, size, _ = text(note).split("\n", 2)
+    _, size, _ = typed(note, str).split("\n", 2)
     log = [key for behind, key in keys if behind < int(size)][-1]  # the one in charge of this size
     lines = check_note(note, log, LOG)[0].split("\n")
     demand(len(lines) == 4 and lines[0] == log[0], "the checkpoint is not one of this log")
@@ -156,51 +149,54 @@ def check_entry(row, size, root):
     """Position of an entry, what to say of it, kind, key id, subject; None what is not shown."""
     position, leaf, proof, shown, content = take(row, "position leaf proof header content")
     demand(type(position) is int and 0 < position <= size, "a position is not in the tree")
-    where, leaf = f"position {position}", decode(leaf, LEAF_BYTES)
+    where, leaf = f"position {position}", decode(leaf, 117)
+    proof = [decode(one, 32) for one in typed(proof, list)]
     demand(leaf[:9] == b"\1" + position.to_bytes(8, "big"), f"{where}: another's leaf")
-    found = inclusion_root(sha256(b"\0", leaf), position - 1, size, hashes(proof))
+    found = inclusion_root(sha256(b"\0", leaf), position - 1, size, proof)
     demand(found == root, f"{where} is not in the tree with that root")
     if shown is None:
         demand(content is None, f"{where}: content without a header")
         return position, f"{position}: in the tree; nothing of it is shown", None, None, None
     salt, chain, key_id, header = take(shown, "salt chain key_id header")
-    key_id, header = decode(key_id, 16), text(header).encode()
+    key_id, header = decode(key_id, 16), typed(header, str).encode()
     found = sha256(HEADER_COMMITMENT, decode(salt, 32), decode(chain, 32), key_id, header)
     demand(found == leaf[9:41], f"{where}: the header is not the leaf's")
-    fields = json.loads(header, object_pairs_hook=once)
-    demand(isinstance(fields, dict) and fields.get("position") == position, f"{where}: its header")
-    kind, at, actor = (text(fields.get(name)) for name in ("kind", "recorded_at", "actor"))
+    fields = typed(json.loads(header, object_pairs_hook=once), dict)
+    demand(fields.get("position") == position, f"{where}: its header is another's")
+    kind, at, actor = (typed(fields.get(name), str) for name in ("kind", "recorded_at", "actor"))
     line = f"{position}: {kind} recorded {at} by {actor}"
     if content is None:
         return position, f"{line}; its content is not shown", kind, key_id, None
     salt, subject, body = take(content, "salt subject body")
-    name, body = text(subject).encode(), decode(body)
+    name, body = typed(subject, str).encode(), decode(body)
+    demand(len(name) < 2**16, f"{where}: a subject of {len(name)} bytes")
     found = sha256(CONTENT_COMMITMENT, decode(salt, 32), len(name).to_bytes(2, "big"), name, body)
     demand(found == leaf[41:73], f"{where}: the content is not the leaf's")
     line += f", about {subject or 'nobody'}: {body.decode('utf-8', 'replace')}"
     return position, line, kind, key_id, subject
 
 
-def verify(bundle, log, witness, say):
+def verify(bundle, log, witness, say, kept=None):
     """Check a bundle; raises ValueError at the first thing that does not hold."""
     demand(isinstance(bundle, dict), "this is no bundle")
     rows = take({"keys": [], **bundle}, "form checkpoint before consistency entries reports keys")
     form, note, before, proof, entries, reports, steps = rows
     demand(form == "tourniquet bundle v1", "this is no bundle of a known form")
-    demand(all(isinstance(rows, list) for rows in (entries, reports, steps)), "a list is missing")
-    keys = follow_keys(log, steps)
+    keys = follow_keys(log, typed(steps, list))
     size, root, seen = check_checkpoint(note, keys, witness)
     say(f"HOLDS: {log[0]} had {size} entries{seen}; root {root.hex()}.")
-    demand(before is not None or proof == [], "a proof without an earlier checkpoint")
+    proof = [decode(one, 32) for one in typed(proof, list)]
+    demand(before is not None or (not proof and kept is None), "no earlier checkpoint")
     if before is not None:
         old, old_root, seen = check_checkpoint(before, keys, witness)
         demand(0 < old <= size, "the earlier checkpoint is empty, or larger than the later one")
-        first, whole = consistency_roots(old_root, old, size, hashes(proof))
-        demand(first == old_root, "the proof does not have the earlier root")
-        demand(whole == root, "the later tree does not begin with the earlier one: rewritten")
+        mine = check_checkpoint(before if kept is None else kept, keys, None)[:2]
+        demand(mine == (old, old_root), f"the earlier checkpoint is not yours of {mine[0]} entries")
+        first, whole = consistency_roots(old_root, old, size, proof)
+        demand((first, whole) == (old_root, root), "the proof does not lead from tree to tree")
         say(f"HOLDS: the first {old} entries are untouched since the earlier checkpoint{seen}:")
-        say(f"  none changed, moved or taken away. Added since: {size - old}.")
-    found = [check_entry(row, size, root) for row in entries]
+        say(f"  none changed, moved or taken away. Added since: {size - old}. Root: {first.hex()}.")
+    found = [check_entry(row, size, root) for row in typed(entries, list)]
     demand(all(a[0] < b[0] for a, b in pairwise(found)), "entries out of order, or one twice")
     for row in found:
         say(f"HOLDS: {row[1]}")
@@ -212,10 +208,12 @@ def verify(bundle, log, witness, say):
     for subject, key_id in sorted({(row[4], row[3]) for row in found if row[4]}):
         others = [str(row[0]) for row in found if row[3] == key_id and row[4] is None]
         say(f"Headers here under the key of {subject}, content not: {', '.join(others) or 'none'}.")
-    for report in reports:
+    for report in typed(reports, list):
         say("SIGNED by the log, whose word it is:")
         for line in check_note(report, keys[-1][1], LOG)[0][:-1].split("\n"):
             say(f"  | {line}")
+    other = "NOT COMPARED with a checkpoint of yours (--before): the past could be another one."
+    say(other if kept is None else "HOLDS: the earlier checkpoint is the one that you kept.")
 
 
 def main():
@@ -225,19 +223,21 @@ def main():
     either = parser.add_mutually_exclusive_group(required=True)
     either.add_argument("--witness-key", help="file with the witness's pinned verifier key")
     either.add_argument("--no-witness", action="store_true", help="believe the log alone")
+    parser.add_argument("--before", help="file with a checkpoint that you kept")
     asked = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")
     said, alone, wrong, status = [], [], "NOT CHECKED", 2
     try:
-        log = parse_key(Path(asked.log_key).read_text("utf-8"), LOG, asked.log_key)
-        line = Path(asked.witness_key).read_text("utf-8") if asked.witness_key else None
-        witness = parse_key(line, WITNESS, asked.witness_key) if line is not None else None
+        files = (asked.log_key, asked.witness_key, asked.before)
+        log, witness, kept = (None if f is None else Path(f).read_text("utf-8") for f in files)
+        log = parse_key(log, LOG, asked.log_key)
+        witness = None if witness is None else parse_key(witness, WITNESS, asked.witness_key)
         with open(asked.bundle, "rb") as file:
-            content = file.read(BUNDLE_BYTES_MOST + 1)
+            data = file.read(BUNDLE_BYTES_MOST + 1)
         alone = [] if witness else ["NO WITNESS: who has the log's key could have made all of it."]
         said, wrong, status = [*alone], "DOES NOT HOLD", 1
-        demand(len(content) <= BUNDLE_BYTES_MOST, f"more than {BUNDLE_BYTES_MOST} bytes")
-        verify(json.loads(content.decode(), object_pairs_hook=once), log, witness, said.append)
+        demand(len(data) <= BUNDLE_BYTES_MOST, f"more than {BUNDLE_BYTES_MOST} bytes")
+        verify(json.loads(data.decode(), object_pairs_hook=once), log, witness, said.append, kept)
         end, status = "Everything in the bundle holds.", 0
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         end = f"{wrong}: {error or type(error).__name__}"

@@ -14,6 +14,7 @@ from django.test import Client
 from tests.support.console import NOW, PASSWORD, post, seed_region, seed_results, text_of
 from tests.support.database import Database
 from tests.support.desk import make_desk, make_shares, open_reading, serving, signed_in
+from tests.support.forging import forged, saying
 from tests.support.sealing import opened, seal
 from tourniquet.directory.desk_roles import DeskRole, DeskUser
 from tourniquet.flows.downtime_desk import WORDS_HELD_SECONDS, DowntimeDesk
@@ -26,6 +27,7 @@ from tourniquet.patients.entries import Demographics, PatientRegistered, RecordR
 from tourniquet.patients.queries import Wanted
 from tourniquet.record import following
 from tourniquet.record.disk import LocalFiles
+from tourniquet.record.entries import ErasureWithdrawn
 from tourniquet.record.journal import Act, writing
 from tourniquet.record.keys import read_root
 from tourniquet.record.sealer import keys_folder, vault_folder
@@ -402,6 +404,24 @@ def test_a_vault_that_was_changed_is_said_and_what_was_verified_stays(
         page = text_of(rita.get("/", {"number": NHS}))
         assert "The vault cannot be read further" in page
         assert "1 found" in page
+
+
+def test_an_erasure_that_is_not_in_its_form_is_said_on_every_page(
+    people: list[str], tmp_path: Path
+) -> None:
+    with writing(Act("ada", NOW)) as journal:
+        journal.append(ErasureWithdrawn(erasure="x", why="asker"))
+    with forged("erasure.withdrawn", saying(b"{}")):
+        seal()
+    desk = unlocked(tmp_path)
+    with serving(desk):
+        page = text_of(signed_in("rita").get("/", {"number": NHS}))
+    assert (
+        "Somebody must look at this: Entries of erasures that are not as a sealer writes them: 1,"
+        in page
+    )
+    assert "The vault cannot be read further" not in page
+    assert "1 found" in page
 
 
 def test_a_body_that_was_changed_is_never_shown(people: list[str], tmp_path: Path) -> None:

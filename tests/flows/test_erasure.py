@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.console import NOW, seed_region
+from tests.support.console import NOW, OTHER_PRACTICE, PRACTICE, seed_region
 from tests.support.database import Database, Databases
 from tests.support.replaying import replay_into_new
 from tests.support.sealing import opened, seal, target
 from tourniquet.directory.roles import Role, Viewer
-from tourniquet.flows import ask_erasure as asking_erasure
-from tourniquet.flows import carry_out_erasures as carrying
 from tourniquet.flows.ask_erasure import (
     Asking,
     approve_erasure,
@@ -51,7 +49,7 @@ from tourniquet.record.erasure_rules import EXEMPTIONS, WARNINGS, State
 from tourniquet.record.erasures import find_open, get_erasure, list_subjects, read_words
 from tourniquet.record.journal import Act, read_head, writing
 from tourniquet.record.keys import RING_FILE, open_keys
-from tourniquet.record.models import Alarm, ErasureSubject, JournalEntry
+from tourniquet.record.models import ErasureSubject, JournalEntry
 from tourniquet.record.replay import compare_tables
 from tourniquet.record.restoring import compare, heeded_destructions, prepare_target, restore
 from tourniquet.record.ring import KeyRing, copy_ring
@@ -221,6 +219,46 @@ def test_what_stands_against_it_is_acknowledged_first(database: Database) -> Non
     assert get_erasure(erasure).warnings.split(",") == found  # what is not there is not known
 
 
+def test_an_account_of_an_organisation_decides_about_its_own_patients_alone(
+    database: Database,
+) -> None:
+    patient, *_ = seed_region()
+    ours = Viewer("una", Role.DATA_PROTECTION, PRACTICE)
+    other = Viewer("eve", Role.DATA_PROTECTION, OTHER_PRACTICE)
+    with pytest.raises(NotFound):
+        ask_erasure(patient, asking(), viewer=other, now=NOW)
+    erasure = ask_erasure(patient, asking(), viewer=ADA, now=NOW)
+    for decide in (
+        lambda: approve_erasure(erasure, viewer=other, now=NOW, acknowledged=ALL),
+        lambda: refuse_erasure(erasure, exemption="care", viewer=other, now=NOW),
+        lambda: withdraw_erasure(erasure, why="asker", viewer=other, now=NOW),
+    ):
+        with pytest.raises(NotFound, match="none that you may see"):
+            decide()
+    assert get_erasure(erasure).state == State.ASKED
+    approve_erasure(erasure, viewer=ours, now=NOW, acknowledged=ALL)
+    withdraw_erasure(erasure, why="asker", viewer=ours, now=NOW)
+
+
+def test_a_merged_record_counts_where_the_one_that_stays_is_registered(
+    database: Database,
+) -> None:
+    """An old record at another practice gives that one no say about the person."""
+    from tourniquet.flows.identify_patient import merge_into
+
+    patient, other, *_ = seed_region()
+    Patient.objects.filter(pk=patient).update(state="provisional")
+    merge_into(patient, other, viewer=Viewer("lab", Role.LABORATORY), comment="Same.", now=NOW)
+    former = Viewer("una", Role.DATA_PROTECTION, PRACTICE)
+    now_theirs = Viewer("eve", Role.DATA_PROTECTION, OTHER_PRACTICE)
+    with pytest.raises(NotFound):
+        ask_erasure(patient, asking(), viewer=former, now=NOW)
+    erasure = ask_erasure(patient, asking(), viewer=now_theirs, now=NOW)
+    with pytest.raises(NotFound):
+        withdraw_erasure(erasure, why="asker", viewer=former, now=NOW)
+    withdraw_erasure(erasure, why="asker", viewer=now_theirs, now=NOW)
+
+
 # Carrying out -------------------------------------------------------------------------------------
 
 
@@ -337,29 +375,6 @@ def test_somebody_who_comes_back_is_sealed_under_a_key_of_a_new_id(
         restore(reader, keys.ring, last=reader.size)
         compare(reader, last=reader.size)
         assert JournalEntry.objects.get(pk=again).subject == patient
-
-
-def test_what_came_up_meanwhile_holds_it_and_alarms_once_a_day(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    patient, *_ = seed_region()
-    erasure = approved(patient)
-    new = "critical_result"
-    row = get_erasure(erasure)
-    row.warnings = ""
-    row.save()
-    for module in (carrying, asking_erasure):
-        monkeypatch.setattr(module, "list_warnings", lambda *_, **__: [new])
-    assert carry_out_erasures(now=DUE).held == (erasure,)
-    assert carry_out_erasures(now=DUE).held == (erasure,)
-    (alarm,) = Alarm.objects.filter(kind=carrying.HELD_ALARM)
-    assert erasure in alarm.text
-    assert WARNINGS[new] in alarm.text
-    assert patient not in alarm.text
-    assert Patient.objects.filter(pk=patient).exists()
-    approve_erasure(erasure, viewer=BEN, now=DUE, acknowledged=ALL)
-    assert carry_out_erasures(now=DUE).carried_out == ()  # the waiting begins anew
-    assert carry_out_erasures(now=DUE + timedelta(days=14)).carried_out == (erasure,)
 
 
 def test_a_merge_meanwhile_holds_it_and_a_new_one_takes_both(database: Database) -> None:

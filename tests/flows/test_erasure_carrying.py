@@ -70,7 +70,7 @@ def witnessed(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return people
 
 
-def test_the_witness_s_clock_counts_and_not_this_one(witnessed: list[str]) -> None:
+def test_both_clocks_must_have_waited(witnessed: list[str]) -> None:
     patient, *_ = witnessed
     countersign(NOW)
     erasure = approved(patient)
@@ -85,10 +85,10 @@ def test_the_witness_s_clock_counts_and_not_this_one(witnessed: list[str]) -> No
     seal()
     countersign(seen + WAIT - timedelta(seconds=1))
     assert carry_out_erasures(now=FAR).carried_out == ()
-    countersign(seen + WAIT)
-    assert carry_out_erasures(now=NOW).carried_out == (
-        erasure,
-    )  # a clock that went back is as good
+    countersign(seen + WAIT)  # the witness's clock, set forward by whoever holds it
+    assert carry_out_erasures(now=NOW).carried_out == ()
+    assert carry_out_erasures(now=DUE - timedelta(microseconds=1)).carried_out == ()
+    assert carry_out_erasures(now=DUE).carried_out == (erasure,)
 
 
 def test_a_checkpoint_that_does_not_cover_the_approval_counts_for_nothing(
@@ -115,7 +115,7 @@ def test_a_witness_s_file_that_does_not_fit_makes_nothing_due(witnessed: list[st
     file.unlink()
     assert carry_out_erasures(now=FAR).carried_out == ()
     file.write_bytes(kept)
-    assert carry_out_erasures(now=NOW).carried_out == (erasure,)
+    assert carry_out_erasures(now=DUE).carried_out == (erasure,)
 
 
 def test_without_a_witness_this_clock_counts(database: Database) -> None:
@@ -134,7 +134,10 @@ def test_without_a_witness_this_clock_counts(database: Database) -> None:
         (True, None, None, 99, False),
         (True, None, 99, 99, False),
         (True, 3, 16, 99, False),
-        (True, 3, 17, 0, True),
+        (True, 3, 17, 0, False),  # the witness's clock alone
+        (True, 3, 17, 13, False),
+        (True, 3, 17, 14, True),
+        (True, -3, 11, 14, True),  # clocks that differ
         (True, 3, None, 99, False),
     ],
 )

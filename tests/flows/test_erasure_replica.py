@@ -19,9 +19,10 @@ from tests.support.sealing import seal
 from tourniquet.flows.ask_erasure import approve_erasure, withdraw_erasure
 from tourniquet.flows.carry_out_erasures import carry_out_erasures
 from tourniquet.kernel.errors import IntegrityError, NotFound, StorageUnavailable
-from tourniquet.record import replica_erasures
+from tourniquet.record import bodies, replica_erasures
 from tourniquet.record.destroying import (
     EntryOpening,
+    HeaderOpening,
     Published,
     parse_published,
     read_published,
@@ -310,13 +311,14 @@ def test_an_approval_by_who_asked_counts_for_nothing(place: Place, people: list[
 
 def test_the_sites_key_never_goes(place: Place, people: list[str]) -> None:
     """Position 1 is sealed under the site's key: the source leaves it out, a liar names it."""
-    from tourniquet.record.destroying import _header_at
-
     given = forged(place, approver="ben", keys=lambda: (1, first_about(people[0])))
     assert [len(one.keys) for one in given.entries] == [0, 0, 1]
     place.pull(LATER)
     ring = open_keys(keys_folder()).ring
-    at = _header_at(VaultReader(Disk(LocalFiles(vault_folder())), place.size), ring, 1)
+    reader = VaultReader(Disk(LocalFiles(vault_folder())), place.size)
+    leaf = reader.leaf(1)
+    one = bodies.open_header(leaf, reader.body(leaf), ring.site.key)
+    at = HeaderOpening(1, one.content, one.chain, one.key_id, one.salt)
     ring.close()
     last = given.entries[-1]
     lying = replace_last(given, msgspec.structs.replace(last, keys=[at, *last.keys]))

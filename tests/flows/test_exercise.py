@@ -22,6 +22,7 @@ from tests.support.replaying import assert_replay_equal
 from tourniquet.exercise.audit import audit_messages, audit_needs, audit_telling
 from tourniquet.exercise.bound import lower_bound
 from tourniquet.exercise.competitors import strict_priority, what_happened
+from tourniquet.exercise.desk_book import Book
 from tourniquet.exercise.driver import Tally
 from tourniquet.exercise.folders import prepare_folder
 from tourniquet.exercise.outcome import Outcome
@@ -50,7 +51,8 @@ def _play(world: World, database: Database) -> Tally:
     assert recovery is not None
     assert recovery.records_lost == 0
     forms = world.scenario.loss.forms
-    assert recovery.numbers_given_out == recovery.numbers_accounted_for == forms
+    assert recovery.book is not None
+    assert recovery.book.numbers_given_out == recovery.book.numbers_accounted_for == forms
     assert (database.home / "restore-report.note").is_file()
     return tally
 
@@ -87,15 +89,15 @@ def _assert_scorecard(world: World, hours: tuple[float, ...], ours: Outcome, out
         {},
         np.array(hours),
         len(hours),
-        1,
-        0,
-        0,
+        messages_acknowledged=1,
+        messages_refused=0,
+        messages_lost=0,
+        messages_doubled=0,
         replay_equals_tables=True,
         records_lost=0,
         seconds_without_history=90.0,
         restore_seconds=30.0,
-        numbers_given_out=24,
-        numbers_accounted_for=24,
+        book=Book(24, 24, 20, 20, 2, 2),
     )
     card = scorecard(
         world,

@@ -124,6 +124,10 @@ def test_needs_are_counted_from_the_journal(database: Database, world: World) ->
     assert after.dated[:2].all(), "each was told when they will hear"
     assert (after.served[:2] == NEVER).all()
     assert len(after.days_to_next_date) == 2
+    assert audit_telling().people_concerned == 2
+    Notice.objects.all().delete()
+    untold = audit_telling()
+    assert (untold.people_concerned, untold.people_told) == (2, 0), "no notice is no telling"
 
 
 def _order(region: SmallRegion, number: int) -> str:

@@ -55,7 +55,11 @@ def test_over_http_nothing_is_lost_and_all_ends_as_without_the_loss(
     # What the desk did is in the record, and every number is accounted for.
     assert recovery.night.keyed == over_http.forms_keyed
     assert recovery.night.called >= 2  # every eighth result has critical values
-    assert recovery.numbers_given_out == recovery.numbers_accounted_for == over_http.forms
+    book = recovery.book
+    assert book is not None
+    assert book.numbers_given_out == book.numbers_accounted_for == over_http.forms
+    assert book.results_keyed == book.results_taken_in == over_http.forms_keyed
+    assert book.calls_made == book.calls_taken_in == recovery.night.called
     assert DeskBook.objects.get().desk
     assert CriticalCall.objects.count() == calls + recovery.night.called
     assert not Alarm.objects.filter(kind="downtime desk").exists()
@@ -79,7 +83,8 @@ def test_a_replica_one_day_behind_loses_that_day_and_says_so(
     sent = audit_messages(tally.acknowledged)
     assert sent.lost > 0, "messages of that day were acknowledged, and are gone"
     assert sent.doubled == 0
-    assert recovery.numbers_given_out == recovery.numbers_accounted_for == behind.forms
+    assert recovery.book is not None
+    assert recovery.book.numbers_given_out == recovery.book.numbers_accounted_for == behind.forms
 
 
 def test_only_an_exercise_is_destroyed_and_what_is_away_stays(tmp_path: Path) -> None:

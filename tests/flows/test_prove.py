@@ -29,7 +29,7 @@ from tests.flows.test_seal import OTHER, PATIENT, append, applied, received
 from tests.support.console import NOW
 from tests.support.database import Database
 from tests.support.sealing import opened, seal
-from tourniquet.cli.record_prove import READ_KINDS, keys_of, parse_positions
+from tourniquet.cli.record_prove import READ_KINDS, demand_one, ids_in_tables, parse_positions
 from tourniquet.flows.note_proof import note_proof
 from tourniquet.kernel.errors import UserError
 from tourniquet.patients.entries import (
@@ -37,10 +37,12 @@ from tourniquet.patients.entries import (
     IdentifierFact,
     PatientMerged,
     PatientRegistered,
+    PatientUpdated,
     RecordRead,
 )
-from tourniquet.patients.models import Patient, Reading
+from tourniquet.patients.models import Identifier, Patient, Reading
 from tourniquet.patients.rules import NHS as NHS_SYSTEM
+from tourniquet.patients.vault_people import VaultPeople, find_vault_people
 from tourniquet.record import proof
 from tourniquet.record.comparison import NAMED_MOST, Named, compare_database
 from tourniquet.record.disk import Disk, LocalFiles
@@ -59,11 +61,13 @@ from tourniquet.record.proof import (
     read_verified,
     write_bundle,
 )
-from tourniquet.record.sealer import vault_folder
+from tourniquet.record.ring import KeyRing, copy_ring
+from tourniquet.record.sealer import keys_folder, vault_folder
 from tourniquet.record.vault import VaultReader
 
 Json = dict[str, Any]  # Any: JSON as it is read
 THIRD = "01j00000000000000000000003"
+SECOND_NHS = "9990000026"
 WITNESS = make_signer("witness.example", WITNESS_KEY)
 SCRIPT = Path(tourniquet_verify.__file__)
 SECONDS = int((NOW + timedelta(minutes=1)).timestamp())
@@ -387,7 +391,10 @@ def test_who_opened_this_patient_goes_to_an_outsider(
     answer(tourniquet(sqlite_database, "record", "seal", "--json"))
     more = ("--reads", "--why", "complaint 12", "--before", before, "--compare")
     reads = answer(tourniquet(sqlite_database, *asked, *more))
-    assert len(reads["entries"]) == 1, "the first bundle was a reading"
+    readings = set(reads["entries"]) - set(reads["identity"])
+    assert len(readings) == 1, "the first bundle was a reading"
+    assert len(reads["identity"]) == 1, "the entry that gave the patient the number"
+    assert set(reads["identity"]) < set(whole["entries"])
     assert "changed: 0\n" in reads["reports"][0]
     reading = Reading.objects.order_by("position").first()
     assert reading is not None
@@ -401,7 +408,8 @@ def test_who_opened_this_patient_goes_to_an_outsider(
     assert every["entries"] == list(range(1, every["checkpoint"] + 1))
     told = _checked(out, sqlite_database.home)
     assert f"HOLDS: from 1 to {every['checkpoint']} every entry is here: " in told
-    others = ", ".join(str(position) for position in whole["entries"])
+    withheld = [one for one in whole["entries"] if one not in reads["identity"]]
+    others = ", ".join(str(position) for position in withheld)
     patient = Patient.objects.get().pk
     assert f"Headers here under the key of {patient}, content not: {others}.\n" in told
     assert Reading.objects.count() == 3, "each bundle was one"
@@ -455,19 +463,100 @@ def test_a_person_who_had_two_ids_has_two_keys(sqlite_database: Database) -> Non
     seal()
     reader, keys = opened()
     for asked in (NHS, PATIENT, OTHER):
-        wanted = Wanted(keys=keys_of(keys.ring, asked), kinds=READ_KINDS)
-        assert [one.entry.fields.position for one in choose(reader, keys.ring, wanted)] == [3, 5]
+        assert _readings_of(reader, keys.ring, asked) == [3, 5]
+        assert find_vault_people(reader, keys.ring, asked).ties == {1, 4}
     for nobody in ("9990000026", "nobody"):
         with pytest.raises(UserError, match="0 patients"):
-            keys_of(keys.ring, nobody)
+            demand_one(find_vault_people(reader, keys.ring, nobody))
+
+
+def _readings_of(reader: VaultReader, ring: KeyRing, asked: str) -> list[int]:
+    """Positions of the readings that a bundle shows."""
+    people = find_vault_people(reader, ring, asked)
+    demand_one(people)
+    found = choose(reader, ring, _reads(people))
+    everywhere = choose(reader, ring, Wanted(keys=people.keys, kinds=READ_KINDS))
+    assert found == everywhere, "the candidates leave nothing out"
+    return [one.entry.fields.position for one in found]
+
+
+def _reads(people: VaultPeople) -> Wanted:
+    return Wanted(keys=people.keys, kinds=READ_KINDS, within=people.candidates)
+
+
+def test_whose_a_number_is_the_vault_says_and_no_table(sqlite_database: Database) -> None:
+    """Whoever holds production gives the number to another id, and takes a merge away."""
+    numbers = (IdentifierFact(system=NHS_SYSTEM, value=NHS),)
+    others = (IdentifierFact(system=NHS_SYSTEM, value=SECOND_NHS),)
+    append(
+        (PATIENT, PatientRegistered(Demographics(family_name="ONE"), numbers)),
+        (OTHER, PatientRegistered(Demographics(family_name="ONE"))),
+        (OTHER, RecordRead(words="before the merge")),
+        (OTHER, PatientMerged(PATIENT)),
+        (THIRD, PatientRegistered(Demographics(family_name="THREE"), others)),
+        (THIRD, RecordRead(words="somebody else's")),
+    )
+    seal()
+    assert ids_in_tables(NHS) == {PATIENT, OTHER}
+    Identifier.objects.filter(value=NHS).update(patient_id=THIRD)
+    Patient.objects.filter(pk=OTHER).update(merged_into=None, state="active")
+    assert ids_in_tables(NHS) == {THIRD}, "this is what the proof must not follow"
+    out = sqlite_database.home / "bundle.json"
+    asked = ("record", "prove", "--patient", NHS, "--reads", "--why", "complaint", "--out", out)
+    done = tourniquet(sqlite_database, *asked, "--json")
+    assert json.loads(done.stdout)["entries"] == [1, 3, 4]
+    assert json.loads(done.stdout)["identity"] == [1, 4]
+    assert b"The database names other patients here than the vault" in done.stderr
+    told = _checked(out, sqlite_database.home)
+    assert NHS in told, "the entry that ties the id to the number"
+    assert "before the merge" in told
+    assert "somebody else's" not in told
+    assert f'about {OTHER}: {{"into":"{PATIENT}"' in told
+
+
+def test_a_number_that_moved_on_is_whose_the_last_entry_says(sqlite_database: Database) -> None:
+    numbers = (IdentifierFact(system=NHS_SYSTEM, value=NHS),)
+    doubtful = (IdentifierFact(system=NHS_SYSTEM, value=NHS, state="doubtful"),)
+    append(
+        (PATIENT, PatientRegistered(Demographics(family_name="ONE"), numbers)),
+        (OTHER, PatientRegistered(Demographics(family_name="TWO"), numbers)),
+    )
+    seal()
+    reader, keys = opened()
+    with pytest.raises(UserError, match="2 patients"):
+        demand_one(find_vault_people(reader, keys.ring, NHS))
+    append((OTHER, PatientUpdated(Demographics(family_name="TWO"), doubtful)))
+    seal()
+    reader, keys = opened()
+    people = find_vault_people(reader, keys.ring, f" {NHS[:3]} {NHS[3:6]} {NHS[6:]}")
+    assert (people.alive, people.ids, people.ties) == ({PATIENT}, {PATIENT}, {1})
+
+
+def test_an_entry_whose_key_has_not_come_is_counted(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """It could be the one that names somebody else, or merges."""
+    numbers = (IdentifierFact(system=NHS_SYSTEM, value=NHS),)
+    append((PATIENT, PatientRegistered(Demographics(family_name="ONE"), numbers)))
+    seal()
+    _, keys = opened()
+    copy_ring(keys_folder() / "ring.sqlite3", tmp_path / "older.sqlite3")
+    append((OTHER, PatientRegistered(Demographics(family_name="TWO"), numbers)))
+    seal()
+    reader, keys = opened()
+    older = KeyRing(tmp_path / "older.sqlite3", keys.root)
+    people = find_vault_people(reader, older, NHS)
+    assert (people.ids, people.unreadable) == ({PATIENT}, 1)
+    assert find_vault_people(reader, keys.ring, NHS).unreadable == 0
 
 
 def test_a_patient_is_found_though_the_tables_are_gone(sqlite_database: Database) -> None:
     append(applied(PATIENT, "A"), applied(OTHER, "B"))
     seal()
     reader, keys = opened()
-    wanted = Wanted(keys=keys_of(keys.ring, PATIENT))
-    found = choose(reader, keys.ring, wanted)
+    people = find_vault_people(reader, keys.ring, PATIENT)
+    assert people.ties == frozenset()
+    found = choose(reader, keys.ring, Wanted(keys=people.keys, within=people.candidates))
     assert [one.entry.fields.position for one in found] == [1]
 
 

@@ -323,6 +323,88 @@ def test_a_rewritten_history_is_refused() -> None:
         said_of({**bundle, "checkpoint": str(old), "before": bundle["checkpoint"]})
 
 
+def _rewritten(size: int) -> tuple[Disk, list[Note]]:
+    """A whole other history with the log's key and the witness's; its notes at OLD, then `size`."""
+    entries = [_entry(at, subject="q", actor="forger") for at in range(1, size + 1)]
+    log = Log.begin(disk := Disk(SimulatedFiles(Random(3))), LOG)
+    parts = [entries[:OLD], entries[OLD:]]
+    return disk, [_countersigned(log.publish([one.packed for one in part])) for part in parts]
+
+
+def _bundle_with(disk: Disk, note: Note, before: Note | None) -> Json:
+    key = LOG.verifier
+    earlier = None if before is None else (read_checkpoint(before, key), before)
+    made = make_bundle(disk, Bundle(read_checkpoint(note, key), note, [], earlier))
+    found: Json = json.loads(json.dumps(made))
+    return found
+
+
+@pytest.mark.parametrize("witness", [("--witness-key", "witness.vkey"), ("--no-witness",)])
+def test_another_history_is_refused_by_the_checkpoint_that_was_kept(
+    tmp_path: Path, witness: tuple[str, ...]
+) -> None:
+    """Who has both keys makes a bundle that holds in itself, but not with what the auditor kept."""
+    disk, old, new, _ = _log()
+    forged, (forged_old, forged_new) = _rewritten(SIZE)
+    (tmp_path / "kept").write_text(str(old))
+    asked = ("bundle.json", "--log-key", "log.vkey", *witness)
+    for made in (
+        _bundle_with(forged, forged_new, forged_old),
+        _bundle_with(forged, forged_new, forged_new),
+        _bundle_with(disk, new, new),
+    ):
+        content = json.dumps(made).encode()
+        alone = run(tmp_path, content, *asked)
+        assert alone.returncode == 0, "nothing in the bundle itself is wrong"
+        assert "NOT COMPARED with a checkpoint of yours" in alone.stdout
+        assert "that you kept" not in alone.stdout
+        done = run(tmp_path, content, *asked, "--before", "kept")
+        assert (done.returncode, done.stderr) == (1, "")
+        last = done.stdout.splitlines()[-1]
+        assert last == f"DOES NOT HOLD: the earlier checkpoint is not yours of {OLD} entries"
+    without = json.dumps(_bundle_with(disk, new, None)).encode()
+    assert "NOT COMPARED" in run(tmp_path, without, *asked).stdout
+    done = run(tmp_path, without, *asked, "--before", "kept")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "DOES NOT HOLD: no earlier checkpoint" in done.stdout
+
+
+def test_the_checkpoint_that_was_kept_is_named_with_its_root(tmp_path: Path) -> None:
+    disk, old, new, _ = _log()
+    (tmp_path / "kept").write_text(str(old))
+    content = json.dumps(_bundle_with(disk, new, old)).encode()
+    keys = ("bundle.json", "--log-key", "log.vkey", "--witness-key", "witness.vkey")
+    done = run(tmp_path, content, *keys, "--before", "kept")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "HOLDS: the earlier checkpoint is the one that you kept.\n" in done.stdout
+    assert "NOT COMPARED" not in done.stdout
+    for note in (old, new):
+        assert read_checkpoint(note, LOG.verifier).root.hex() in done.stdout
+    for kept, status in (
+        ("", 1),
+        (str(old).replace("\n7\n", "\n8\n"), 1),
+        (str(old).split("\n\n")[0], 1),
+        (str(_countersigned(_rewritten(SIZE)[1][0])), 1),
+        (None, 2),
+    ):
+        (tmp_path / "kept").unlink(missing_ok=True)
+        if kept is not None:
+            (tmp_path / "kept").write_text(kept)
+        done = run(tmp_path, content, *keys, "--before", "kept")
+        assert (done.returncode, done.stderr) == (status, ""), kept
+    done = run(tmp_path, content, *keys, "--before", "")
+    assert (done.returncode, done.stderr) == (2, ""), "an option left empty compares nothing"
+
+
+def test_a_subject_longer_than_its_length_field_is_refused() -> None:
+    entries = _log()[3]
+    bundle = bundle_of([Shown(entries[0])])
+    for length in (2**16 - 1, 2**16, 2**16 + 1):
+        long = _with(bundle, ("entries", 0, "content", "subject"), "x" * length)
+        with pytest.raises(ValueError, match="position 1: "):
+            said_of(long)
+
+
 def test_the_end_says_whether_it_was_checked_at_all(tmp_path: Path) -> None:
     content = json.dumps(whole()).encode()
     assert run(tmp_path, content).returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from tourniquet.diary.harm import NEVER
 from tourniquet.exercise import bound as bounds
 from tourniquet.exercise.bound import Bound, lower_bound
 from tourniquet.exercise.competitors import strict_priority, what_happened
+from tourniquet.exercise.desk_book import Book, Night, compare_book
 from tourniquet.exercise.outcome import Outcome
 from tourniquet.exercise.scorecard_page import render_page
 from tourniquet.exercise.scoring import Policies, SystemFacts, harm_until, scorecard
 from tourniquet.exercise.world import World, make_world
 
 PEOPLE = 3_000
+BOOK = Book(24, 24, 20, 20, 2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +47,25 @@ def bound(world: World) -> Bound:
 @pytest.fixture(scope="module")
 def card(world: World, happened: Outcome, strict: Outcome, bound: Bound) -> dict[str, object]:
     ours = dataclasses.replace(strict, policy="tourniquet")
-    facts = SystemFacts(
+    return scorecard(world, Policies(ours, happened, strict), bound, facts(BOOK), version="0")
+
+
+def facts(book: Book | None) -> SystemFacts:
+    return SystemFacts(
         1.5,
         {"mornings": 0.5},
         np.array([1.0, 5.0, 30.0]),
         3,
-        100,
-        0,
-        0,
+        messages_acknowledged=100,
+        messages_refused=0,
+        messages_lost=0,
+        messages_doubled=0,
         replay_equals_tables=True,
         records_lost=0,
         seconds_without_history=90.0,
         restore_seconds=30.0,
-        numbers_given_out=24,
-        numbers_accounted_for=24,
+        book=book,
     )
-    return scorecard(world, Policies(ours, happened, strict), bound, facts, version="0")
 
 
 def check_feasible(world: World, outcome: Outcome) -> None:
@@ -138,7 +144,8 @@ def test_the_scorecard_has_the_published_fields(card: dict[str, object]) -> None
         "dated", "unprocessable_specimens", "told", "hours_to_tell_p90", "kept",
         "notices_per_person", "days_to_next_date_p90", "messages_acknowledged", "messages_lost",
         "messages_doubled", "replay_equals_tables", "records_lost", "history_dark_minutes",
-        "restore_seconds", "numbers_given_out", "numbers_accounted_for",
+        "restore_seconds", "numbers_given_out", "numbers_accounted_for", "results_keyed",
+        "results_taken_in", "calls_made", "calls_taken_in", "messages_refused",
     ):  # fmt: skip
         assert name in card
     three = {"tourniquet", "what_happened", "strict_priority"}
@@ -160,6 +167,98 @@ def test_the_page_stands_alone(card: dict[str, object]) -> None:
     assert page.count("interpolated</span>") == 12
     assert page.count("anchor</span>") == 4
     assert "modelled and not measured" in page
+
+
+GOOD_CARDS = {
+    "harm": "Harm of delay",
+    "urgent_on_time": "Urgent tests within",
+    "unprocessable_specimens": "Specimens taken that",
+    "dated": "Postponed with",
+    "messages_acknowledged": "Acknowledged messages lost",
+    "messages_lost": "Acknowledged messages lost",
+    "messages_doubled": "Acknowledged messages lost",
+    "replay_equals_tables": "Replaying the journal",
+    "records_lost": "Records lost",
+    "history_dark_minutes": "Records lost",
+    "restore_seconds": "Records lost",
+    "numbers_given_out": "Numbers of paper forms",
+    "numbers_accounted_for": "Numbers of paper forms",
+    "results_keyed": "Numbers of paper forms",
+    "results_taken_in": "Numbers of paper forms",
+    "calls_made": "Numbers of paper forms",
+    "calls_taken_in": "Numbers of paper forms",
+}
+
+
+def _kind_of_card(card: dict[str, object], title: str) -> str:
+    """Whether the page shows the card with this title as good or bad."""
+    page = render_page(json.loads(json.dumps(card)))
+    found = re.search(rf'<div class="card( good| bad|)"><h3>{title}', page)
+    assert found is not None, title
+    return found[1].strip()
+
+
+def _without(card: dict[str, object], name: str) -> list[dict[str, object]]:
+    """The card with this figure missing; of a figure by policy, with ours missing."""
+    table = card[name]
+    if isinstance(table, dict):
+        return [{**card, name: {**table, "tourniquet": None}}]
+    return [{**card, name: None}, {**card, name: "0"}, {**card, name: float("nan")}]
+
+
+@pytest.mark.parametrize("name", GOOD_CARDS)
+def test_a_missing_figure_is_bad_and_never_nought(card: dict[str, object], name: str) -> None:
+    title = GOOD_CARDS[name]
+    assert _kind_of_card(card, title) == "good", "else this shows nothing"
+    for lacking in _without(card, name):
+        assert _kind_of_card(lacking, title) == "bad"
+    if name not in ("urgent_on_time", "dated", "replay_equals_tables"):
+        assert "Missing" in render_page(_without(card, name)[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"messages_acknowledged": 0}, "Acknowledged messages lost"),
+        ({"messages_doubled": 1}, "Acknowledged messages lost"),
+        ({"records_lost": -1}, "Records lost"),
+        ({"numbers_given_out": 0, "numbers_accounted_for": 0}, "Numbers of paper forms"),
+        ({"results_taken_in": 19}, "Numbers of paper forms"),
+        ({"calls_taken_in": 0}, "Numbers of paper forms"),
+        ({"calls_taken_in": 3}, "Numbers of paper forms"),
+    ],
+)
+def test_nought_of_nought_and_what_differs_is_bad(
+    card: dict[str, object], changes: dict[str, object], title: str
+) -> None:
+    assert _kind_of_card({**card, **changes}, title) == "bad"
+
+
+def test_what_no_book_says_is_missing(
+    world: World, happened: Outcome, strict: Outcome, bound: Bound
+) -> None:
+    made = scorecard(world, Policies(strict, happened, strict), bound, facts(None), version="0")
+    assert made["numbers_given_out"] is made["calls_taken_in"] is None
+    assert _kind_of_card(made, "Numbers of paper forms") == "bad"
+
+
+def test_the_book_is_held_against_what_was_done() -> None:
+    """What the export says of itself is compared with what the exercise did at the desk."""
+    void = ("R2406-000017-A", "R2406-000018-B")
+    night = Night(Path("x"), forms=24, keyed=16, void=void, blank=6, called=2)
+    answer: dict[str, object] = {
+        "issued": 24, "keyed": 16, "void": dict.fromkeys(void, "Spoiled"), "unused": 6,
+        "results": 16, "calls": 2,
+    }  # fmt: skip
+    assert compare_book(answer, night) == Book(24, 24, 16, 16, 2, 2)
+    nothing: dict[str, object] = {
+        "issued": 0, "keyed": 0, "void": {}, "unused": 0, "results": 0, "calls": 0,
+    }  # fmt: skip
+    assert compare_book(nothing, night) == Book(24, 0, 16, 0, 2, 0)
+    assert compare_book({**answer, "issued": 25, "unused": 7}, night).numbers_given_out == 25
+    for change in ({"void": {"R2406-000001-C": ""}}, {"keyed": 15}, {"keyed": 17, "unused": 5}):
+        found = compare_book({**answer, **change}, night)
+        assert found.numbers_accounted_for < found.numbers_given_out
 
 
 def test_the_page_escapes(card: dict[str, object]) -> None:

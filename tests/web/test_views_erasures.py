@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.console import (
     NOW,
+    OTHER_PRACTICE,
     client_of,
     post,
     reader,
@@ -23,7 +24,7 @@ from tourniquet.flows.manage_accounts import add_account
 from tourniquet.kernel.errors import UserError
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 from tourniquet.record.erasure_rules import EXEMPTIONS, WARNINGS
-from tourniquet.record.models import Erasure
+from tourniquet.record.models import Erasure, ErasureSubject
 
 NUMBER = next(iter(synthetic_nhs_numbers())).digits
 LIST = "/access/erasures/"
@@ -55,7 +56,7 @@ def answers(**changes: str) -> dict[str, object]:
 def asked(patient: str, **changes: str) -> Erasure:
     answer = post(client_of("protection"), f"{LIST}ask/{patient}/", answers(**changes))
     assert answer.status_code == 303, text_of(answer)
-    return Erasure.objects.latest("asked_at")
+    return Erasure.objects.get(pk=answer.headers["Location"].rstrip("/").rpartition("/")[2])
 
 
 def test_from_the_number_to_the_end(people: list[str]) -> None:
@@ -178,3 +179,74 @@ def test_strangers_sign_in_and_ids_that_are_none_are_not_found(people: list[str]
     assert nobody.status_code == 400
     assert "Nobody has this number" in text_of(nobody)
     assert "Erasures" in text_of(first.get("/access/"))
+
+
+# Of one organisation ------------------------------------------------------------------------------
+
+
+def bound(name: str = "bound") -> str:
+    """An account of data protection at the practice of every second person."""
+    add_account(
+        name=name,
+        role="data_protection",
+        organisation=OTHER_PRACTICE,
+        password=None,
+        actor="test",
+    )
+    return name
+
+
+def test_an_account_of_an_organisation_finds_its_own_patients_alone(people: list[str]) -> None:
+    client = client_of(bound())
+    theirs, ours = asked(people[0]), asked(people[1])
+    assert Erasure.objects.count() == 2
+    listed = client.get(LIST).content.decode()
+    assert (theirs.pk in listed, ours.pk in listed) == (False, True)
+    assert client.get(f"{LIST}{ours.pk}/").status_code == 200
+    assert client.get(f"{LIST}{theirs.pk}/").status_code == 404
+    token = {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+    for action in ("approve", "refuse", "withdraw"):
+        values = {"action": action, "exemption": "care", "why": "asker", **token}
+        assert client.post(f"{LIST}{theirs.pk}/", values).status_code == 404
+    theirs.refresh_from_db()
+    assert theirs.state == "asked"
+    assert client.get(f"{LIST}ask/{people[2]}/").status_code == 404
+    assert client.get(f"{LIST}ask/{people[3]}/").status_code == 200
+    assert "Nobody has this number" in text_of(post(client, LIST, {"number": NUMBER}))
+    seen = {f"seen-{name}": "yes" for name in WARNINGS}
+    approve = post(client, f"{LIST}{ours.pk}/", {"action": "approve", **seen})
+    assert approve.status_code == 303
+
+
+def test_an_account_of_an_organisation_sees_what_it_asked_for_to_the_end(
+    people: list[str],
+) -> None:
+    client = client_of(bound())
+    answer = post(client, f"{LIST}ask/{people[1]}/", answers())
+    assert answer.status_code == 303, text_of(answer)
+    ours = Erasure.objects.get()
+    central = asked(people[3])
+    seen = {f"seen-{name}": "yes" for name in WARNINGS}
+    second = client_of("second")
+    for one in (ours, central):
+        posted = post(second, f"{LIST}{one.pk}/", {"action": "approve", **seen})
+        assert posted.status_code == 303
+    assert len(carry_out_erasures(now=DUE).carried_out) == 2
+    listed = client.get(LIST).content.decode()
+    assert (central.pk in listed, ours.pk in listed) == (False, True)
+    assert "Keys still to go" in text_of(client.get(f"{LIST}{ours.pk}/"))
+    assert client.get(f"{LIST}{central.pk}/").status_code == 404
+
+
+def test_one_that_is_about_nobody_any_more_says_so_and_is_withdrawn(people: list[str]) -> None:
+    """As a database has it that was restored to a day before the person went."""
+    erasure = asked(people[0])
+    path, second = f"{LIST}{erasure.pk}/", client_of("second")
+    seen = {f"seen-{name}": "yes" for name in WARNINGS}
+    assert post(second, path, {"action": "approve", **seen}).status_code == 303
+    ErasureSubject.objects.all().delete()
+    shown = text_of(second.get(path))
+    assert "Nobody is left whom this is about" in shown
+    assert "Approve the erasure" not in shown
+    assert post(second, path, {"action": "withdraw", "why": "changed"}).status_code == 303
+    assert "Nobody is left" not in text_of(second.get(path))

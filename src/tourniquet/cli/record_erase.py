@@ -16,6 +16,7 @@ from tourniquet.kernel.errors import PermissionRefused, UserError
 if TYPE_CHECKING:
     from tourniquet.directory.roles import Viewer
     from tourniquet.record.models import Erasure
+    from tourniquet.record.replica_erasures import Extent, Watched
 
 SEALER_SECONDS = 30.0  # how long a sealer at work is waited for
 LOOK_SECONDS = 0.2
@@ -221,10 +222,16 @@ def sweep_command(*, home: Path | None, as_json: bool) -> None:
     as much free disk as the database is large.
     """
     output.configure_django(home=home)
+    from tourniquet.record.erasure_rules import State
+    from tourniquet.record.erasures import MOST, list_erasures
     from tourniquet.record.home import open_home
-    from tourniquet.record.sweeping import sweep_database
+    from tourniquet.record.sweeping import find_onlookers, still_seen, sweep_database
 
     open_home()
+    erased = list_erasures(states=(State.CARRIED_OUT, State.FINISHED), limit=MOST)
+    onlookers = find_onlookers(one.pk for one in erased)
+    if onlookers:
+        raise still_seen(onlookers)
     with output.progress("Rebuilding", None):
         found = sweep_database(rebuild=True)
     if as_json:
@@ -251,32 +258,50 @@ def carry_out_command(*, home: Path | None, as_json: bool) -> None:
     open_home()
     now = clock().now()
     found = carry_out_erasures(now=now)
-    finished = found.finished
+    finished, unfinished = found.finished, found.unfinished
     until = time.monotonic() + SEALER_SECONDS
     while list_erasures(states=(State.CARRIED_OUT,), limit=1) and time.monotonic() < until:
         if not _seal(now):
             time.sleep(LOOK_SECONDS)
-        finished += finish_erasures(now=now)
-    waiting = [one.pk for one in list_erasures(states=(State.CARRIED_OUT,))]
+        done = finish_erasures(now=now)
+        finished += done.finished
+        unfinished = done.unfinished
+        if unfinished is not None:
+            time.sleep(LOOK_SECONDS)
+    told = {
+        "carried_out": found.carried_out,
+        "held": found.held,
+        "nobody_left": found.nobody,
+        "finished": finished,
+        "waiting_for_sealer": [one.pk for one in list_erasures(states=(State.CARRIED_OUT,))],
+        "failed": [{"erasure": one.erasure, "why": str(one.error)} for one in found.failed],
+    }
     if as_json:
-        output.emit_json(
-            {
-                "carried_out": found.carried_out,
-                "held": found.held,
-                "finished": finished,
-                "waiting_for_sealer": waiting,
-            }
-        )
-        return
-    for one in found.carried_out:
-        output.say(f"{one}: content and rows are gone.")
-    for one in found.held:
-        output.say(f"{one}: HELD; see the alarm.")
-    for one in finished:
-        output.say(f"{one}: keys destroyed, free space overwritten: finished.")
-    for one in waiting:
-        output.say(f"{one}: waits for the sealer to destroy its keys; it goes on by itself.")
-    if not (found.carried_out or found.held or finished or waiting):
+        output.emit_json(told)
+    else:
+        _tell_done(told)
+    error = found.failed[0].error if found.failed else unfinished
+    if error is not None:
+        raise error
+
+
+_DONE_WORDS = {
+    "carried_out": "content and rows are gone.",
+    "held": "HELD; see the alarm.",
+    "nobody_left": "HELD: nobody is left whom it is about. Withdraw it.",
+    "finished": "keys destroyed, free space overwritten: finished.",
+    "waiting_for_sealer": "its keys or the database's files are still to go; it goes on by itself.",
+}
+
+
+def _tell_done(told: dict[str, Any]) -> None:
+    for name, words in _DONE_WORDS.items():
+        for one in told[name]:
+            output.say(f"{one}: {words}")
+    for one in told["failed"]:
+        if one["erasure"]:
+            output.say(f"{one['erasure']}: NOT carried out: {one['why']}")
+    if not any(told.values()):
         output.say("Nothing is due.")
 
 
@@ -294,7 +319,9 @@ def carry_out_command(*, home: Path | None, as_json: bool) -> None:
     required=True,
     help="The replica's folder.",
 )
-@click.option("--allow", multiple=True, metavar="ERASURE", help="Let it be carried out here.")
+@click.option(
+    "--allow", multiple=True, metavar="ERASURE", help="Let it take the keys that are shown."
+)
 @click.option("--refuse", multiple=True, metavar="ERASURE", help="Never carry it out here.")
 @click.option("--go-on", is_flag=True, help="After a stop: erasures go by themselves again.")
 @output.json_option
@@ -320,15 +347,31 @@ def replica_command(
     if book.is_stopped:
         output.say("STOPPED: more was due on one day than may be. Nothing goes by itself.")
     for name, one in book.watched.items():
-        state = "refused here" if one.is_refused else "waits"
-        state = f"carried out {one.done_at.isoformat()}" if one.done_at else state
-        allowed = ", allowed here" if one.is_allowed else ""
-        output.say(
-            f"{name}: asked by {one.asked_by}, approved by {one.approved_by}, first seen "
-            f"{one.first_seen.isoformat()}: {state}{allowed}"
-        )
+        output.say(f"{name}: {_watched_line(one)}")
     if not book.watched:
         output.say("This replica has seen no erasure.")
+
+
+def _watched_line(one: Watched) -> str:
+    """What a replica knows of an erasure, and what a person there decided."""
+    state = "refused here" if one.is_refused else "waits"
+    if one.is_again:
+        state = "refused here, and approved again at the source since: it stays refused"
+    if one.done_at:
+        state = f"carried out {one.done_at.isoformat()}"
+    parts = [f"asked by {one.asked_by}", f"approved by {one.approved_by}"]
+    parts.append(f"first seen {one.first_seen.isoformat()}: {state}")
+    if one.extent and not one.done_at:
+        parts.append(f"takes {_extent_words(one.extent)}")
+    if one.allowed and one.allowed == one.extent:
+        parts.append("allowed here")
+    elif one.allowed:
+        parts.append(f"allowed here for something else: {_extent_words(one.allowed)}")
+    return ", ".join(parts)
+
+
+def _extent_words(extent: Extent) -> str:
+    return f"{extent.keys} keys, by position {extent.position}"
 
 
 def _seal(now: datetime) -> bool:

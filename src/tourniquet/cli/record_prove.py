@@ -17,12 +17,15 @@ from tourniquet.cli.record_verify import read_earlier
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 
 if TYPE_CHECKING:
+    from tourniquet.patients.vault_people import VaultPeople
     from tourniquet.record.key_list import KeyList
     from tourniquet.record.notes import Note
     from tourniquet.record.proof import Shown, Wanted
     from tourniquet.record.ring import KeyRing
+    from tourniquet.record.vault import VaultReader
 
 _POSITION = re.compile(r"[0-9]{1,15}", re.ASCII)
+IDS_NAMED_MOST = 10
 READ_KINDS = frozenset({"record.read", "glass.broken"})
 
 
@@ -31,7 +34,8 @@ READ_KINDS = frozenset({"record.read", "glass.broken"})
     epilog=output.example(
         "tourniquet record prove --patient 9990000018 --reads --why 'complaint 12' --out bundle",
         "tourniquet record prove --before kept-checkpoint --compare --out bundle.json",
-        "tourniquet-verify bundle.json --log-key vault.vkey --witness-key witness.vkey",
+        "tourniquet-verify bundle.json --log-key vault.vkey --witness-key witness.vkey "
+        "--before kept-checkpoint",
     ),
 )
 @click.option("--out", type=output.path_argument_type(), required=True, help="The bundle's file.")
@@ -48,7 +52,8 @@ READ_KINDS = frozenset({"record.read", "glass.broken"})
 @click.option(
     "--before",
     type=output.path_argument_type(),
-    help="File with an earlier checkpoint: the bundle proves that nothing before it was rewritten.",
+    help="File with an earlier checkpoint, best a copy of what the outsider kept and gives to "
+    "tourniquet-verify --before: the bundle proves that nothing before it was rewritten.",
 )
 @click.option("--compare", is_flag=True, help="Compare this home's database with the vault.")
 @click.option(
@@ -116,8 +121,9 @@ def command(
     checkpoint, note, keys_known = read_verified(disk, key)
     reader = VaultReader(disk, checkpoint.size)
     earlier = read_earlier(before, keys_known) if before else None
-    wanted = _wanted(opened.ring, reader.size, positions, headers, patient, reads=reads)
-    with steps_to("Looking", reader.size) as moved:
+    people = _find_people(reader, opened.ring, patient) if patient else None
+    wanted = _wanted(people, reader.size, positions, headers, reads=reads)
+    with steps_to("Choosing", reader.size) as moved:
         chosen = choose(reader, opened.ring, wanted, progress=moved)
     reports = [_read_report(file, keys_known) for file in report_files]
     if compare:
@@ -135,7 +141,8 @@ def command(
         note_proof(filter(None, whose), why=why, actor=output.operator(), now=clock().now())
     with output.replacing(out) as file:
         file.write(text)
-    _tell(out, shown, reports, checkpoint.size, as_json=as_json)
+    ties = sorted(people.ties) if people else []
+    _tell(out, shown, reports, checkpoint.size, ties, as_json=as_json)
 
 
 def _read_report(file: Path, keys: KeyList) -> Note:
@@ -163,51 +170,77 @@ def _signed(text: str, signer: object) -> Note:
 
 
 def _wanted(
-    ring: KeyRing,
+    people: VaultPeople | None,
     size: int,
     positions: str | None,
     headers: str | None,
-    patient: str | None,
     *,
     reads: bool,
 ) -> Wanted:
-    """What was asked for. Raises: UserError."""
+    """What was asked for; with a patient, the entries by which the vault knows whose they are.
+
+    Raises: UserError.
+    """
     from tourniquet.record.proof import Wanted
 
+    named = parse_positions(positions, size, where="--positions")
     return Wanted(
-        positions=parse_positions(positions, size, where="--positions"),
+        positions=named | people.ties if people else named,
         headers=parse_positions(headers, size, where="--headers"),
-        keys=keys_of(ring, patient) if patient else frozenset(),
+        keys=people.keys if people else frozenset(),
         kinds=READ_KINDS if reads else frozenset(),
+        within=people.candidates if people else None,
     )
 
 
-def keys_of(ring: KeyRing, text: str) -> frozenset[bytes]:
-    """Ids of the keys of one person, from an NHS number or an id in this record.
+def _find_people(reader: VaultReader, ring: KeyRing, asked: str) -> VaultPeople:
+    """The one person whom the vault knows by this; a warning where the database says otherwise."""
+    from tourniquet.patients.vault_people import find_vault_people
 
-    Who was merged had several ids, and entries under each. Raises: UserError.
-    """
-    from tourniquet.kernel.errors import TourniquetError
-    from tourniquet.kernel.identifiers import NhsNumber
-    from tourniquet.patients.fhir_queries import SAME_PERSON_MOST, join_merged
-    from tourniquet.patients.models import Patient
-    from tourniquet.patients.queries import holders_of
-    from tourniquet.patients.rules import MERGED
+    with steps_to("Looking", reader.size) as moved:
+        people = find_vault_people(reader, ring, asked, progress=moved)
+    if people.unreadable:
+        output.note(
+            f"{people.unreadable} entries of the patient index can't be opened: their keys are not "
+            "in this copy of the ring. Bring the newest copy and ask again."
+        )
+    others = ids_in_tables(asked)
+    if others != people.ids:
+        output.note(
+            f"The database names other patients here than the vault: {_named(others)}, and the "
+            f"vault {_named(people.ids)}. The bundle follows the vault. What came since the last "
+            "sealing is not in it: seal and ask again. If that changes nothing, the database was "
+            "changed: record prove --compare."
+        )
+    demand_one(people)
+    return people
 
-    try:
-        found = Patient.objects.filter(pk__in=holders_of(NhsNumber.parse(text).digits))
-        people = set(found.exclude(state=MERGED).values_list("pk", flat=True))
-    except TourniquetError:
-        people = {text}
-    ids = join_merged(people)
-    keys = frozenset(key_id for one in ids for key_id in ring.patient_ids(one))
-    if len(people) != 1 or not keys or len(ids) > SAME_PERSON_MOST:
+
+def _named(ids: frozenset[str]) -> str:
+    return ", ".join(sorted(ids)[:IDS_NAMED_MOST]) or "none"
+
+
+def demand_one(people: VaultPeople) -> None:
+    """Demand that it is one person, with entries in the vault. Raises: UserError."""
+    from tourniquet.patients.fhir_queries import SAME_PERSON_MOST
+
+    found = len(people.alive) if people.keys else 0
+    if found != 1 or len(people.ids) > SAME_PERSON_MOST:
         raise UserError(
-            f"{len(people) if keys else 0} patients in the vault have this number.",
+            f"{found} patients in the vault have this number.",
             where="--patient",
             remedy="Name the patient's id in the record.",
         )
-    return keys
+
+
+def ids_in_tables(asked: str) -> frozenset[str]:
+    """Whom the database's tables name here: compared with the vault, and never believed."""
+    from tourniquet.kernel.identifiers import NhsNumber
+    from tourniquet.patients.fhir_queries import join_merged
+    from tourniquet.patients.queries import holders_of
+
+    number = NhsNumber.find(asked)
+    return join_merged(holders_of(number.digits) if number is not None else {asked})
 
 
 def parse_positions(text: str | None, size: int, *, where: str) -> frozenset[int]:
@@ -230,13 +263,20 @@ def parse_positions(text: str | None, size: int, *, where: str) -> frozenset[int
 
 
 def _tell(
-    out: Path, shown: Sequence[Shown], reports: Sequence[Note], size: int, *, as_json: bool
+    out: Path,
+    shown: Sequence[Shown],
+    reports: Sequence[Note],
+    size: int,
+    ties: Sequence[int],
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
         output.emit_json(
             {
                 "bundle": out,
                 "entries": [one.entry.fields.position for one in shown],
+                "identity": ties,
                 "checkpoint": size,
                 "reports": [note.text for note in reports],
             }
@@ -244,4 +284,7 @@ def _tell(
         return
     for note in reports:
         output.say(note.text.rstrip())
+    if ties:
+        listed = ", ".join(str(position) for position in ties)
+        output.say(f"Numbers and merges of the patient, as the vault has them: {listed}.")
     output.say(f"{len(shown)} entries with their proofs, of a tree of {size}: {out}")

@@ -448,7 +448,10 @@ class _Puller:
             self._tell(replica)  # what is countersigned is, whatever is wrong with the list
             raise
         for one in looked.seen:
-            output.note(f"tourniquet: erasure {one} was approved; it waits here.")
+            what = "it waits here"
+            if one in looked.again:
+                what = "it was refused here before, and stays so. Ask data protection why"
+            output.note(f"tourniquet: erasure {one} was approved; {what}.")
         for one in looked.done:
             output.note(f"tourniquet: erasure {one} was carried out here too.")
         for name in self._ring.left_behind():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tourniquet.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from tourniquet.cli.vault_place import VaultPlace
-    from tourniquet.record.destroying import Destruction
+    from tourniquet.record.destroying import Destruction, MalformedErasure
     from tourniquet.record.keys import Keys
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.vault import VaultReader
@@ -134,8 +135,13 @@ def command(
     last = _last_position(at, reader, opened)
     # 2. Replay and compare.
     with output.progress("Looking for erasures"):
-        destructions = heeded_destructions(reader, opened.ring, ignore=ignored, heed=heed_erasures)
-    report = _restore(reader, opened, last, verified, destructions, key_pinned=key_file is not None)
+        malformed: list[MalformedErasure] = []
+        destructions = heeded_destructions(
+            reader, opened.ring, ignore=ignored, heed=heed_erasures, malformed=malformed.append
+        )
+    _tell_malformed(malformed)
+    found = _restore(reader, opened, last, verified, destructions, key_pinned=key_file is not None)
+    report = replace(found, malformed=tuple(one.position for one in malformed))
     # 3. The vault and its keys, so that the new home goes on with them.
     if folder is not None and at is None:
         _complete(opened_vault, keys, folder)
@@ -163,6 +169,19 @@ def steps_to(description: str, total: int) -> Iterator[Callable[[int], None]]:
             at = position
 
         yield moved
+
+
+def _tell_malformed(malformed: Sequence[MalformedErasure]) -> None:
+    """Say which entries would erase something and are not in their form: nothing is left out."""
+    from tourniquet.record.restore_report import POSITIONS_NAMED_MOST
+
+    for one in malformed[:POSITIONS_NAMED_MOST]:
+        output.note(f"tourniquet: not heeded as an erasure: {one}")
+    more = len(malformed) - POSITIONS_NAMED_MOST
+    if more > 0:
+        output.note(f"tourniquet: and {more} more that are not heeded.")
+    if malformed:
+        output.note("tourniquet: no sealer of ours writes these. Find out who ran production then.")
 
 
 def _last_position(at: str | None, reader: VaultReader, keys: Keys) -> int:
@@ -214,6 +233,7 @@ def _restore(
         position=restored.head.position,
         chain=restored.head.chain,
         erased=restored.erased,
+        malformed=(),
         database=connection.vendor,
         tables=tables,
         finished_at=datetime.now(UTC),
@@ -262,6 +282,7 @@ def _tell(report: RestoreReport, place: Path, seconds: float, *, as_json: bool) 
                 "root": report.checkpoint.root.hex(),
                 "key_pinned": report.key_pinned,
                 "erased": report.erased,
+                "malformed_erasures": list(report.malformed),
                 "rows": sum(report.tables.values()),
                 "report": place,
                 "seconds": round(seconds, 2),

@@ -44,6 +44,7 @@ _KINDS = (
     "need.collected",
     "gate.overtaken",
 )
+_CHANGES = ("appointment.moved", "appointment.cancelled", "appointment.turned_away")
 _CHUNK = 5000
 SECONDS_AN_HOUR = 3600
 
@@ -177,7 +178,8 @@ def audit_telling() -> TellingAudit:
     """Whether each person was told of what concerned them last, and how long the slowest took.
 
     A notice that failed for good is followed by another; both are one telling, begun with the
-    first. A notice that a later one replaced before it left is none.
+    first. A notice that a later one replaced before it left is none. Who lost or got another date,
+    as the journal has it, and has no notice at all, was not told.
     """
     begun: dict[str, datetime] = {}
     person_of: dict[str, str] = {}
@@ -198,6 +200,7 @@ def audit_telling() -> TellingAudit:
         if told is not None:
             told_at.setdefault(start, told)
     untold = {patient for start, patient in person_of.items() if start not in told_at}
+    untold |= _changed() - set(person_of.values())
     slowest: dict[str, float] = {}
     for start, patient in person_of.items():
         if patient not in untold:
@@ -209,3 +212,9 @@ def audit_telling() -> TellingAudit:
         hours_to_tell=tuple(slowest.values()),
         notices=count,
     )
+
+
+def _changed() -> set[str]:
+    """Patients of whom the journal says that an appointment was moved or taken away."""
+    rows = JournalEntry.objects.filter(kind__in=_CHANGES).values_list("subject", flat=True)
+    return {subject for subject in rows.distinct().iterator(chunk_size=_CHUNK) if subject}

@@ -30,6 +30,7 @@ import numpy as np
 from tourniquet.exercise import messages
 from tourniquet.exercise.demand import Need
 from tourniquet.exercise.gateway import Gateway
+from tourniquet.exercise.known import result_lines
 from tourniquet.exercise.partners import Console, MessageSender
 from tourniquet.exercise.stopwatch import Stopwatch
 from tourniquet.exercise.world import World
@@ -91,9 +92,12 @@ class Driver:
         *,
         progress: Callable[[int], None],
         watch: Stopwatch,
-        lose: Callable[[], People] | None = None,
+        lose: Callable[[Tally], People] | None = None,
     ) -> None:
-        """`lose` destroys the database in the night of the scenario's loss, and brings it back."""
+        """`lose` destroys the database in the night of the scenario's loss, and brings it back.
+
+        It is told what was seen until then.
+        """
         self._world = world
         self._lose = lose
         self._watch = watch
@@ -111,7 +115,7 @@ class Driver:
         for day in range(-scenario.warm_up_days, scenario.days):
             self._day(day)
             if self._lose is not None and day == scenario.loss_day:
-                self._people = self._lose()
+                self._people = self._lose(self.tally)
             self._progress(day)
         self._set_clock(self._at(scenario.days - 1, (19, 0)))
         self._people.lead.submit(
@@ -331,27 +335,11 @@ class Driver:
 
     def _result(self, day: int, visit: Visit) -> tuple[str, bytes]:
         world, need = self._world, visit.need
-        age = int(
-            (world.scenario.starts_on - world.person_of(need.number).birth_date).days / 365.25
-        )
-        by_test: dict[str, list[messages.ResultLine]] = {code: [] for code in need.tests}
-        for value in world.truth.results(need.number, need.indication, age):
-            by_test[value.test].append(
-                messages.ResultLine(
-                    value.code,
-                    value.name,
-                    value.value,
-                    value.unit,
-                    value.reference_range,
-                    value.flag,
-                    numeric=value.number is not None,
-                )
-            )
         return messages.result_message(
             need,
             world.person_of(need.number),
             world.catalogue,
-            list(by_test.items()),
+            result_lines(world, need),
             laboratory=visit.laboratory,
             collected_at=self._at(day, (9, 0)),
             at=self._at(day, (17, 0)),

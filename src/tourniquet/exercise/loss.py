@@ -9,7 +9,7 @@
 4. Two sheets bring the root key back; `tourniquet record restore` makes database, vault and keys
    again from the replica, verified. The desk's book is exported.
 5. Once the server runs again, `tourniquet record reconcile` takes the book in: what became of every
-   number.
+   number, result and call, compared with what the exercise did at the desk.
 
 Invariants:
 - Everything is done by the commands and pages that people have, from outside.
@@ -28,8 +28,10 @@ from pathlib import Path
 
 from tourniquet.exercise.away import Away
 from tourniquet.exercise.commands import Commands, count
+from tourniquet.exercise.desk_book import Book, Night, compare_book
 from tourniquet.exercise.folders import MARK, destroy_home
-from tourniquet.exercise.outage import Night, Outage
+from tourniquet.exercise.known import Known
+from tourniquet.exercise.outage import Outage
 from tourniquet.exercise.replica_beside import ReplicaBeside, checkpoint_size
 from tourniquet.exercise.server import Server
 from tourniquet.exercise.world import World
@@ -48,8 +50,7 @@ class Recovery:
     seconds_without_history: float
     restore_seconds: float
     night: Night
-    numbers_given_out: int = 0
-    numbers_accounted_for: int = 0
+    book: Book | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ class Stage:
 
 
 def lose_and_restore(
-    stage: Stage, world: World, *, at: datetime, empty: Callable[[], None]
+    stage: Stage, world: World, known: Known, *, at: datetime, empty: Callable[[], None]
 ) -> Recovery:
     """Destroy the home and bring it back; `empty` destroys what a database's URL names.
 
-    `at` is the exercise's time. The server runs when this is called; afterwards neither it nor the
-    replica does. Raises: OperatorError when the home can't be brought back.
+    `known` is what the desk's history must show; `at` the exercise's time. The server
+    runs when this is called; afterwards neither it nor the replica does.
+    Raises: OperatorError when the home can't be brought back, or the desk shows less than it must.
     """
     away, home = stage.away, stage.away.home
     if not (home / MARK).is_file():
@@ -86,7 +88,7 @@ def lose_and_restore(
     # 3. The desk.
     outage = Outage(away, stage.run, world, at=at)
     with outage.desk() as console:
-        outage.find_history(console)
+        outage.find_history(console, known)
         without_history = time.monotonic() - began
         night = outage.work(console, world.scenario.loss)
     # 4. Sheets, restore, the book.
@@ -119,16 +121,10 @@ def _restore(stage: Stage) -> int:
 
 
 def take_in_book(run: Commands, recovery: Recovery) -> Recovery:
-    """Reconcile the desk's book with the restored home, and count its numbers."""
+    """Reconcile the desk's book with the restored home; compare it with the night's work."""
     # 5.
     found = run.json("record", "reconcile", recovery.night.export)
-    void, issued = found["void"], count(found, "issued")
-    assert isinstance(void, dict)
-    return replace(
-        recovery,
-        numbers_given_out=issued,
-        numbers_accounted_for=count(found, "keyed") + len(void) + count(found, "unused"),
-    )
+    return replace(recovery, book=compare_book(found, recovery.night))
 
 
 def let_it_catch_up(run: Commands, replica: ReplicaBeside, home: Path) -> int:

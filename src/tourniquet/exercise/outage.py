@@ -1,7 +1,8 @@
 """The night of an outage at the downtime desk: its pages, used as people use them.
 
 1. Start the desk beside the replica; two holders type the words of their sheets.
-2. Find a patient, say why, read the history: from here on there is history again.
+2. Find a patient whose results were reported, say why, read the history with those results and
+   nothing missing: from here on there is history again.
 3. Give out numbers; print forms and labels. Key results, phone critical ones, void what is spoiled,
    count the rest as blank.
 4. Stop the desk and export its book.
@@ -19,7 +20,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,8 @@ from urllib.parse import urlsplit
 
 from tourniquet.exercise.away import HOLDERS, RECORDER, Away
 from tourniquet.exercise.commands import Commands, end, first_line
+from tourniquet.exercise.desk_book import Night
+from tourniquet.exercise.known import Known, demand_history
 from tourniquet.exercise.partners import Console
 from tourniquet.exercise.people import Person
 from tourniquet.exercise.scenario import Loss
@@ -45,15 +47,6 @@ USUAL = ("140", "4.2", "5.1", "78", "88")  # sodium, potassium, urea, creatinine
 CRITICAL = ("139", "7.2", "21.4", "412", "11")
 _PATIENT = re.compile(r'href="(/patients/[^/"]+/)"')
 _BLOCK = re.compile(r"(R\d{4}-\d{6}-[0-9A-Z]) to (R\d{4}-\d{6}-[0-9A-Z])")
-
-
-@dataclass(frozen=True)
-class Night:
-    """What the desk was asked to do, and where its book was carried to."""
-
-    export: Path
-    keyed: int
-    called: int
 
 
 class Outage:
@@ -102,13 +95,14 @@ class Outage:
         console.sign_in(name, self._passwords[name])
         return console
 
-    def find_history(self, console: Console) -> None:
-        """Read a patient's history. Raises: OperatorError when the desk does not know the person.
+    def find_history(self, console: Console, known: Known) -> None:
+        """Read a patient's history, in which what is known must be.
 
         While the desk still reads the vault, somebody may not be found yet: then it is asked again.
+        Raises: OperatorError when the desk does not know the person, or shows less.
         """
         # 2.
-        person = next(self._people())
+        person = known.person
         deadline = time.monotonic() + READING_SECONDS
         while True:
             page = console.get(f"/?number={person.nhs_number}").decode()
@@ -120,8 +114,7 @@ class Outage:
                 )
             time.sleep(LOOK_SECONDS)
         console.submit(f"{found[1]}open/", {"reason": "treating", "words": ""})
-        if b"Blood group and antibodies" not in console.get(found[1]):
-            raise OperatorError("The desk shows no history.", where=str(self._away.desk))
+        demand_history(console.get(f"{found[1]}?all=1").decode(), known)
 
     def work(self, console: Console, terms: Loss) -> Night:
         """A night's work on paper and at the desk; its book is exported by `export`."""
@@ -146,7 +139,9 @@ class Outage:
             console.submit("/forms/void/", {"number": number, "why": "Spoiled"}, page="/forms/")
         if blank := rest[terms.forms_void :]:
             console.submit("/forms/unused/", {"first": blank[0], "last": blank[-1]}, page="/forms/")
-        return Night(self._away.folder / EXPORT, len(keyed), called)
+        void = tuple(rest[: terms.forms_void])
+        export = self._away.folder / EXPORT
+        return Night(export, len(numbers), len(keyed), void, len(blank), called)
 
     def export(self, root_key: Path) -> None:
         """Carry the book away, with the root key that two sheets gave; the desk is stopped."""
@@ -187,9 +182,11 @@ class Outage:
         for at, value in enumerate(measured, 1):
             values |= {f"value{at}": value, f"again{at}": value}
         onward = console.submit("/results/key/", values, page="/forms/")
-        if not onward.endswith("/call/"):
-            return 0
-        return self._phone(console, onward)
+        if onward.endswith("/call/"):
+            return self._phone(console, onward)
+        if measured is CRITICAL:
+            raise OperatorError("The desk asks for no call about a critical result.", where=number)
+        return 0
 
     def _phone(self, console: Console, page: str) -> int:
         """Phone each value of a result that the page marks as critical; how many."""
@@ -199,6 +196,8 @@ class Outage:
             console.submit(
                 page, {"code": code, "told": "Sister Mbeki, ward 3", "read_back": "yes"}, page=page
             )
+        if not codes:
+            raise OperatorError("The desk names no critical value to phone.", where=page)
         return len(codes)
 
 

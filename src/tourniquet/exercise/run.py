@@ -31,6 +31,7 @@ from tourniquet.exercise.commands import Commands
 from tourniquet.exercise.driver import Driver, People, Tally
 from tourniquet.exercise.gateway import Gateway
 from tourniquet.exercise.homes import destroy_database, prepare_database
+from tourniquet.exercise.known import Known, find_known
 from tourniquet.exercise.loss import (
     Recovery,
     Stage,
@@ -116,14 +117,14 @@ def run_exercise(
         hours_to_tell=np.array(telling.hours_to_tell, dtype=np.float64),
         people_to_tell=telling.people_concerned,
         messages_acknowledged=sent.acknowledged,
+        messages_refused=len(tally.refused),
         messages_lost=sent.lost,
         messages_doubled=sent.doubled,
         replay_equals_tables=equal,
         records_lost=recovery.records_lost,
         seconds_without_history=recovery.seconds_without_history,
         restore_seconds=recovery.restore_seconds,
-        numbers_given_out=recovery.numbers_given_out,
-        numbers_accounted_for=recovery.numbers_accounted_for,
+        book=recovery.book,
     )
     ours = replace(outcome, notices=telling.notices)
     card = scorecard(world, Policies(ours, happened, strict), bound, facts, version=__version__)
@@ -180,11 +181,11 @@ def play(
             let_it_catch_up(run, replica, terms.home)
             replica.stop()  # what comes from here on is in no copy when the home is lost
 
-    def lose() -> People:
+    def lose(tally: Tally) -> People:
         describe("Everything is destroyed")
         with watch.part("loss"):
             connections.close_all()
-            found, people = _lose(stage, world)
+            found, people = _lose(stage, world, find_known(world, tally.acknowledged))
             recoveries.append(found)
             return people
 
@@ -210,11 +211,11 @@ def play(
     return driver.tally, next(iter(recoveries), None)
 
 
-def _lose(stage: Stage, world: World) -> tuple[Recovery, People]:
+def _lose(stage: Stage, world: World, known: Known) -> tuple[Recovery, People]:
     """Destroy the home, bring it back, serve it; take in what the desk did, before the morning."""
     scenario, home = world.scenario, stage.away.home
     night = london_time(scenario.date_of(scenario.loss_day), *NIGHT)
-    recovery = lose_and_restore(stage, world, at=night, empty=destroy_database)
+    recovery = lose_and_restore(stage, world, known, at=night, empty=destroy_database)
     accounts = issue_anew(world)
     save_accounts(home, accounts)
     connections.close_all()

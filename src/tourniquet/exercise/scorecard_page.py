@@ -3,12 +3,14 @@
 Invariants:
 - Self-contained: no script, no outside address, no font, no image file.
 - Every chart has its figures as a table beside it; series differ by dash and label too.
+- A figure that is missing is shown as missing and is not good; nothing counted of nothing is good.
 - Figures come from the scorecard alone; what is modelled and not measured is said on the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from markupsafe import Markup
 
@@ -20,6 +22,13 @@ POLICIES = (
     ("strict_priority", "Strict priority"),
 )
 Row = Mapping[str, object]
+MISSING = "Missing"
+_RUN_FIGURES = (
+    *("messages_acknowledged", "messages_refused", "messages_lost", "messages_doubled"),
+    *("records_lost", "restore_seconds", "history_dark_minutes"),
+    *("numbers_given_out", "numbers_accounted_for", "results_keyed", "results_taken_in"),
+    *("calls_made", "calls_taken_in"),
+)
 
 STYLE = """
 :root{--ink:#212b32;--soft:#4c6272;--line:#d8dde0;--paper:#fff;--ground:#f0f4f5;--blue:#005eb8;
@@ -114,9 +123,9 @@ def render_page(card: Row) -> str:
         ).format(
             title=card.get("title", card["scenario"]),
             style=Markup(STYLE),  # noqa: S704 (a constant of this module)
-            people=show(_number(card["people"])),
+            people=show(_find_number(card["people"])),
             weeks=len(_rows(card["weeks"])),
-            needs=show(_number(card["needs"])),
+            needs=show(_find_number(card["needs"])),
             seed=card["seed"],
             body=body,
             version=card.get("version", ""),
@@ -124,12 +133,16 @@ def render_page(card: Row) -> str:
     )
 
 
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
 def _find_number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    """A figure; None where it is missing, which is never nought, and never good."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return float(value)
+
+
+def _figure(value: object) -> str:
+    number = _find_number(value)
+    return MISSING if number is None else show(number)
 
 
 def _table_of(value: object) -> Row:
@@ -162,74 +175,116 @@ def _section(title: str, words: str, *parts: Markup) -> Markup:
 
 
 def _summary(card: Row) -> Markup:
-    harm, urgent = _table_of(card["harm"]), _table_of(card["urgent_on_time"])
-    ours, theirs = _number(harm["tourniquet"]), _number(harm["what_happened"])
-    bound = _number(harm["lower_bound"])
-    bad_specimens = _table_of(card["unprocessable_specimens"])
-    overtaken = _number(_table_of(card.get("overtaken_specimens")).get("tourniquet"))
-    less = f"{(1 - ours / theirs) * 100:.0f} % less" if theirs and ours <= theirs else "More"
-    over = f"{(ours / bound - 1) * 100:.0f} % above" if bound else "beside"
-    doubled, lost = _number(card["messages_doubled"]), _number(card["messages_lost"])
+    cards = (*_waiting_cards(card), *_run_cards(card))
+    return Markup('<h2>In short</h2><div class="cards">{}</div>').format(Markup("").join(cards))
+
+
+def _waiting_cards(card: Row) -> tuple[Markup, ...]:
+    """How people fared under the three policies."""
+    harm, urgent = _policies(card, "harm"), _policies(card, "urgent_on_time")
+    ours, theirs, strict = harm
+    bound = _find_number(_table_of(card["harm"]).get("lower_bound"))
+    less = MISSING if ours is None or theirs is None else "More"
+    if ours is not None and theirs and ours <= theirs:
+        less = f"{(1 - ours / theirs) * 100:.0f} % less"
+    over = f"{(ours / bound - 1) * 100:.0f} % above" if ours is not None and bound else "beside"
+    specimens = _policies(card, "unprocessable_specimens")
+    overtaken = _find_number(_table_of(card.get("overtaken_specimens")).get("tourniquet"))
     dated = _table_of(card["dated"]).get("tourniquet")
-    given_out = _number(card["numbers_given_out"])
-    accounted = _number(card["numbers_accounted_for"])
-    cards = (
+    return (
         _card(
             "Harm of delay",
             less,
             f"than what happened; {over} a bound that no policy at all can go below.",
-            good=ours <= min(theirs, _number(harm["strict_priority"])),
+            good=_all_known(ours, theirs, strict, bound) and _known(ours) <= min(_knowns(harm)),
         ),
         _card(
             "Urgent tests within their safe time",
-            _percent(urgent["tourniquet"]),
-            f"{_percent(urgent['what_happened'])} under what happened, "
-            f"{_percent(urgent['strict_priority'])} under strict priority.",
-            good=_number(urgent["tourniquet"])
-            >= max(_number(urgent["what_happened"]), _number(urgent["strict_priority"])),
+            _percent(urgent[0]),
+            f"{_percent(urgent[1])} under what happened, {_percent(urgent[2])} under strict "
+            "priority.",
+            good=_all_known(*urgent) and _known(urgent[0]) >= max(_knowns(urgent)),
         ),
         _card(
             "Specimens taken that no one could process",
-            show(_number(bad_specimens["tourniquet"])),
-            f"{show(_number(bad_specimens['what_happened']))} under what happened. Apart from "
-            f"these, {show(overtaken)} were overtaken by a laboratory that failed later that day.",
-            good=_number(bad_specimens["tourniquet"]) == 0,
+            _figure(specimens[0]),
+            f"{_figure(specimens[1])} under what happened. Apart from these, {_figure(overtaken)} "
+            "were overtaken by a laboratory that failed later that day.",
+            good=specimens[0] == 0,
         ),
         _card(
             "Postponed with a next date or a day to hear by",
             _percent(dated),
             "of people who lost an appointment knew it when they were told.",
-            good=_number(dated) >= 1,
+            good=_find_number(dated) == 1,
         ),
+    )
+
+
+def _run_cards(card: Row) -> tuple[Markup, ...]:
+    """What the run itself showed. A figure that is missing, or of nothing, is not good."""
+    find = {name: _find_number(card.get(name)) for name in _RUN_FIGURES}
+    shown = {name: _figure(value) for name, value in find.items()}
+    sent, given_out = find["messages_acknowledged"], find["numbers_given_out"]
+    pairs = (
+        ("numbers_given_out", "numbers_accounted_for"),
+        ("results_keyed", "results_taken_in"),
+        ("calls_made", "calls_taken_in"),
+    )
+    return (
         _card(
             "Acknowledged messages lost",
-            show(lost),
-            f"of {show(_number(card['messages_acknowledged']))}; {show(doubled)} doubled.",
-            good=lost == 0 and doubled == 0,
+            shown["messages_lost"],
+            f"of {shown['messages_acknowledged']}; {shown['messages_doubled']} doubled, "
+            f"{shown['messages_refused']} refused.",
+            good=bool(sent) and find["messages_lost"] == 0 and find["messages_doubled"] == 0,
         ),
         _card(
             "Replaying the journal gives the same tables",
-            "Yes" if card["replay_equals_tables"] is True else "No",
+            "Yes" if card.get("replay_equals_tables") is True else "No",
             "The record can be rebuilt from its own history.",
-            good=card["replay_equals_tables"] is True,
+            good=card.get("replay_equals_tables") is True,
         ),
         _card(
             "Records lost when database, vault and keys were destroyed",
-            show(_number(card["records_lost"])),
-            f"Restored from the replica in {show(_number(card['restore_seconds']))} seconds; "
-            f"{show(_number(card['history_dark_minutes']))} minutes until the downtime desk "
-            "showed a history.",
-            good=_number(card["records_lost"]) == 0,
+            shown["records_lost"],
+            f"Restored from the replica in {shown['restore_seconds']} seconds; "
+            f"{shown['history_dark_minutes']} minutes until the downtime desk showed a history "
+            "with the results that had been reported.",
+            good=find["records_lost"] == 0
+            and _all_known(find["restore_seconds"], find["history_dark_minutes"]),
         ),
         _card(
             "Numbers of paper forms accounted for",
-            show(accounted),
-            f"Of {show(given_out)} that the downtime desk gave out meanwhile: keyed, void or "
-            "counted as blank.",
-            good=accounted == given_out,
+            shown["numbers_accounted_for"],
+            f"Of {shown['numbers_given_out']} that the exercise took at the downtime desk: keyed, "
+            "void or counted as blank. Taken in afterwards: "
+            f"{shown['results_taken_in']} of {shown['results_keyed']} results and "
+            f"{shown['calls_taken_in']} of {shown['calls_made']} calls.",
+            good=bool(given_out)
+            and all(find[one] is not None and find[one] == find[other] for one, other in pairs),
         ),
     )
-    return Markup('<h2>In short</h2><div class="cards">{}</div>').format(Markup("").join(cards))
+
+
+def _policies(card: Row, key: str) -> tuple[float | None, float | None, float | None]:
+    """A figure under the three policies, in the order of POLICIES."""
+    table = _table_of(card.get(key))
+    ours, happened, strict = (_find_number(table.get(name)) for name, _ in POLICIES)
+    return ours, happened, strict
+
+
+def _all_known(*values: float | None) -> bool:
+    return all(value is not None for value in values)
+
+
+def _known(value: float | None) -> float:
+    assert value is not None, "asked for only where all are known"
+    return value
+
+
+def _knowns(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _compare(card: Row) -> Markup:
@@ -322,9 +377,10 @@ def _policy_series(card: Row, key: str, *, times: float = 1.0) -> tuple[Series, 
 
 
 def _harm_chart(card: Row) -> Markup:
-    bound = _number(_table_of(card["harm"])["lower_bound"])
+    bound = _find_number(_table_of(card["harm"]).get("lower_bound"))
+    level = None if bound is None else bound / 1000
     weeks = len(_rows(card["weeks"]))
-    final = [(label, _number(_table_of(card["harm"])[name])) for name, label in POLICIES]
+    final = [(label, _find_number(_table_of(card["harm"]).get(name))) for name, label in POLICIES]
     chart = Chart(
         "harm",
         "Harm gathered so far, thousands, by week",
@@ -333,7 +389,7 @@ def _harm_chart(card: Row) -> Markup:
         _labels(card),
         (
             *_policy_series(card, "harm_to_date", times=0.001),
-            Series("Bound on the final figure", (bound / 1000,) * weeks),
+            Series("Bound on the final figure", (level,) * weeks),
         ),
     )
     ends = "; ".join(f"{label} {show(value)}" for label, value in final)
@@ -366,7 +422,7 @@ def _urgent_chart(card: Row) -> Markup:
 def _capacity(card: Row) -> Markup:
     weeks = _rows(card["weeks"])
     used = [
-        _number(_table_of(_table_of(row["policies"]).get("tourniquet")).get("used_tubes"))
+        _find_number(_table_of(_table_of(row["policies"]).get("tourniquet")).get("used_tubes"))
         for row in weeks
     ]
     chart = Chart(
@@ -375,18 +431,20 @@ def _capacity(card: Row) -> Markup:
         "Declared each Monday, what the laboratories could do in truth, and what was used.",
         _labels(card),
         (
-            Series("Declared on Monday", tuple(_number(row["declared_tubes"]) for row in weeks)),
-            Series("In truth", tuple(_number(row["actual_tubes"]) for row in weeks)),
+            Series(
+                "Declared on Monday", tuple(_find_number(row["declared_tubes"]) for row in weeks)
+            ),
+            Series("In truth", tuple(_find_number(row["actual_tubes"]) for row in weeks)),
             Series("Used by Tourniquet", tuple(used)),
         ),
     )
     rows = [
         [
             f"{row['week']} ({row['starts_on']})",
-            f"{_number(row['percent']):g} %",
+            f"{row['percent']:g} %",
             Markup('<td><span class="tag {}">{}</span></td>').format(row["flag"], row["flag"]),
-            show(_number(row["declared_tubes"])),
-            show(_number(row["actual_tubes"])),
+            show(_find_number(row["declared_tubes"])),
+            show(_find_number(row["actual_tubes"])),
             show(value),
             Markup("<td>{}</td>").format(row["source"]),
         ]
@@ -430,12 +488,13 @@ def _moves(card: Row) -> Markup:
 
 def _telling(card: Row) -> Markup:
     rows = _rows(card.get("hours_to_tell"))
+    shares = [_find_number(row["share"]) for row in rows]
     chart = Chart(
         "telling",
         "Share of people told, by hours since their appointment changed",
         "Failed messages are followed up by letter or by a call from the practice.",
-        tuple(f"{_number(row['within_hours']):g} h" for row in rows),
-        (Series("Told", tuple(_number(row["share"]) * 100 for row in rows)),),
+        tuple(f"{row['within_hours']:g} h" for row in rows),
+        (Series("Told", tuple(None if one is None else one * 100 for one in shares)),),
         unit=" %",
     )
     return _section(
@@ -465,6 +524,7 @@ def _record(card: Row) -> Markup:
                     for name, taken in _parts(card).items()
                 ),
                 ["Messages acknowledged", show(_find_number(card["messages_acknowledged"]))],
+                ["Messages refused", show(_find_number(card.get("messages_refused")))],
                 ["Acknowledged messages lost", show(_find_number(card["messages_lost"]))],
                 ["Acknowledged messages doubled", show(_find_number(card["messages_doubled"]))],
                 ["Records lost with the database", show(_find_number(card["records_lost"]))],
@@ -475,6 +535,10 @@ def _record(card: Row) -> Markup:
                 ["Seconds to restore", show(_find_number(card["restore_seconds"]))],
                 ["Numbers given out at the desk", show(_find_number(card["numbers_given_out"]))],
                 ["Numbers accounted for", show(_find_number(card["numbers_accounted_for"]))],
+                ["Results keyed at the desk", show(_find_number(card.get("results_keyed")))],
+                ["Results taken in", show(_find_number(card.get("results_taken_in")))],
+                ["Critical calls at the desk", show(_find_number(card.get("calls_made")))],
+                ["Calls taken in", show(_find_number(card.get("calls_taken_in")))],
                 [
                     "Replay equals tables",
                     "Yes" if card["replay_equals_tables"] is True else "No",

@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tourniquet.diary.harm import harm_of_all
 from tourniquet.exercise.bound import Bound
 from tourniquet.exercise.demand import Needs
+from tourniquet.exercise.desk_book import Book
 from tourniquet.exercise.outcome import Outcome
 from tourniquet.exercise.world import World
 
@@ -29,6 +30,7 @@ Json = Mapping[str, object]
 class SystemFacts:
     """What the run of the real system showed, beside its outcome.
 
+    `book`: what came of the downtime desk's book; None where none was taken in.
     `hours_to_tell` has one row for each person told: from the change to the notice that reached
     her, failed channels followed up. `people_to_tell` counts also those not reached.
     """
@@ -38,14 +40,14 @@ class SystemFacts:
     hours_to_tell: NDArray[np.float64]
     people_to_tell: int
     messages_acknowledged: int
+    messages_refused: int
     messages_lost: int
     messages_doubled: int
     replay_equals_tables: bool
     records_lost: int
     seconds_without_history: float
     restore_seconds: float
-    numbers_given_out: int
-    numbers_accounted_for: int
+    book: Book | None
 
 
 @dataclass(frozen=True)
@@ -93,17 +95,18 @@ def share(part: float, whole: float) -> float | None:
 
 
 def _record(facts: SystemFacts) -> dict[str, object]:
-    """What became of messages and record."""
+    """What became of messages, record and the downtime desk's book."""
+    book = facts.book
     return {
         "messages_acknowledged": facts.messages_acknowledged,
+        "messages_refused": facts.messages_refused,
         "messages_lost": facts.messages_lost,
         "messages_doubled": facts.messages_doubled,
         "replay_equals_tables": facts.replay_equals_tables,
         "records_lost": facts.records_lost,
         "history_dark_minutes": round(facts.seconds_without_history / 60, 2),
         "restore_seconds": round(facts.restore_seconds, 1),
-        "numbers_given_out": facts.numbers_given_out,
-        "numbers_accounted_for": facts.numbers_accounted_for,
+        **{field.name: getattr(book, field.name, None) for field in fields(Book)},
     }
 
 

@@ -54,6 +54,7 @@ def summary_lines(card: Mapping[str, object], out: Path) -> list[str]:
         ),
         (
             f"Messages acknowledged {_number(card['messages_acknowledged'])}, "
+            f"refused {_number(card['messages_refused'])}, "
             f"lost {_number(card['messages_lost'])}, doubled {_number(card['messages_doubled'])}"
         ),
         "Replaying the journal gives the same tables: "
@@ -65,7 +66,9 @@ def summary_lines(card: Mapping[str, object], out: Path) -> list[str]:
         ),
         (
             f"Numbers that the downtime desk gave out {_number(card['numbers_given_out'])}, "
-            f"accounted for {_number(card['numbers_accounted_for'])}"
+            f"accounted for {_number(card['numbers_accounted_for'])}; results keyed there "
+            f"{_number(card['results_keyed'])}, taken in {_number(card['results_taken_in'])}; "
+            f"calls {_number(card['calls_made'])}, taken in {_number(card['calls_taken_in'])}"
         ),
         (
             f"Took {_number(card['seconds'])} s. Demand, capacity between anchors, noise and harm "

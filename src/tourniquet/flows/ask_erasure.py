@@ -13,6 +13,9 @@
    again begins the waiting anew: for what was held because something came up.
 `withdraw_erasure`, `refuse_erasure`:
 6. Until it was carried out. Append `erasure.withdrawn` or `erasure.refused`.
+
+All of them: an account of an organisation asks and decides about its own patients alone; an erasure
+of somebody else's is to it as if it were not there (patients.erasure_queries).
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ from tourniquet.diary.models import Appointment, Need
 from tourniquet.directory.models import Account
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.kernel.clock import service_day
-from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
+from tourniquet.kernel.errors import PermissionRefused, UserError
 from tourniquet.kernel.identifiers import IdSource, RandomIds
 from tourniquet.pathology.models import CriticalCall, ServiceRequest
 from tourniquet.patients.belongings import list_perhaps_same
-from tourniquet.patients.models import Patient
+from tourniquet.patients.erasure_queries import get_erasure_of, get_person
 from tourniquet.record.emptying import people_of
 from tourniquet.record.entries import (
     ErasureApproved,
@@ -52,9 +55,10 @@ from tourniquet.record.erasure_rules import (
 )
 from tourniquet.record.erasures import erasure_days, find_open, get_erasure, list_subjects
 from tourniquet.record.journal import Act, writing
-from tourniquet.record.models import Erasure
+from tourniquet.record.models import Erasure, JournalEntry
 
 WORDS_LONGEST = 2000
+TIMES_MOST = 500  # [P] nobody has more critical results in the weeks of a waiting time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,7 @@ def ask_erasure(
         raise UserError(f"Too long: at most {WORDS_LONGEST} characters.", where="words")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
         # 2. Whom.
-        people = _person(patient_id, viewer)
+        people = get_person(viewer, patient_id)
         if find_open(people) is not None:
             raise UserError(
                 "An erasure of this person is open already.",
@@ -126,13 +130,13 @@ def approve_erasure(
 ) -> Erasure:
     """Approve, as another person than who asked; the erasure as it stands then.
 
-    Raises: PermissionRefused; UserError when it may not be approved as it stands.
+    Raises: PermissionRefused; NotFound; UserError when it may not be approved as it stands.
     """
     # 5. Another person.
     viewer.demand(Task.APPROVE_ERASURE)
     days = erasure_days()
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-        found = _open_one(erasure_id)
+        found = _open_one(erasure_id, viewer)
         _demand_another(found.asked_by, viewer.account)
         if found.applies:
             raise UserError(
@@ -141,6 +145,11 @@ def approve_erasure(
                 remedy="Refuse it, or withdraw it and ask anew.",
             )
         people = list_subjects(found.pk)
+        if not people:
+            raise UserError(
+                "Nobody is left whom this is about, as after a restore to an earlier day.",
+                remedy="Withdraw it.",
+            )
         if not is_still_whole(people):
             raise UserError(
                 "The person's record was merged with another one since this was asked for.",
@@ -154,12 +163,15 @@ def approve_erasure(
 
 
 def withdraw_erasure(erasure_id: str, *, why: str, viewer: Viewer, now: datetime) -> None:
-    """Take it back. Raises: PermissionRefused; UserError when it was carried out or ended."""
+    """Take it back.
+
+    Raises: PermissionRefused; NotFound; UserError when it was carried out or ended.
+    """
     # 6. Not yet carried out.
     viewer.demand(Task.ASK_ERASURE)
     demand_word(why, WITHDRAWALS, where="why")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-        found = _open_one(erasure_id)
+        found = _open_one(erasure_id, viewer)
         journal.append(ErasureWithdrawn(erasure=found.pk, why=why), cause=found.asked_position)
 
 
@@ -169,28 +181,42 @@ def refuse_erasure(erasure_id: str, *, exemption: str, viewer: Viewer, now: date
     viewer.demand(Task.APPROVE_ERASURE)
     demand_word(exemption, EXEMPTIONS, where="exemption")
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
-        found = _open_one(erasure_id)
+        found = _open_one(erasure_id, viewer)
         body = ErasureRefused(erasure=found.pk, exemption=exemption)
         journal.append(body, cause=found.asked_position)
 
 
-def list_warnings(people: Iterable[str], *, now: datetime) -> list[str]:
-    """What stands against erasing these ids now, for the person's own safety."""
+def list_warnings(people: Iterable[str], *, now: datetime, since: int = 0) -> list[str]:
+    """What stands against erasing these ids now, for the person's own safety.
+
+    With `since` only what came behind that position: calls and needs that were opened, requests,
+    appointments and numbers that were written there.
+    """
     ids = list(people)
-    found = []
-    if Appointment.objects.filter(
-        patient_id__in=ids, status="booked", day__gte=service_day(now)
-    ).exists():
-        found.append("appointment")
-    if CriticalCall.objects.filter(patient_id__in=ids, state="open").exists():
-        found.append("critical_result")
+    calls = CriticalCall.objects.filter(patient_id__in=ids, state="open")
     needs = Need.objects.filter(patient_id__in=ids, status__in=("waiting", "booked"))
-    requests = ServiceRequest.objects.filter(patient_id__in=ids, status__in=("active", "on-hold"))
-    if needs.exists() or requests.exists():
-        found.append("waiting_test")
-    if any(list_perhaps_same(one) for one in ids):
-        found.append("perhaps_same")
-    return found
+    if since:  # both rows also move on when somebody phones or plans: their opening counts
+        calls = calls.filter(opened_at__in=_times(ids, "call.opened", since))
+        needs = needs.filter(opened_at__in=_times(ids, "need.opened", since))
+    requests = ServiceRequest.objects.filter(
+        patient_id__in=ids, status__in=("active", "on-hold"), position__gt=since
+    )
+    appointments = Appointment.objects.filter(
+        patient_id__in=ids, status="booked", day__gte=service_day(now), position__gt=since
+    )
+    standing = {
+        "appointment": appointments.exists(),
+        "critical_result": calls.exists(),
+        "waiting_test": needs.exists() or requests.exists(),
+        "perhaps_same": any(list_perhaps_same(one, since=since) for one in ids),
+    }
+    return [word for word, stands in standing.items() if stands]
+
+
+def _times(people: Sequence[str], kind: str, since: int) -> list[datetime]:
+    """When entries of a kind about these ids were recorded behind a position."""
+    rows = JournalEntry.objects.filter(subject__in=people, position__gt=since, kind=kind)
+    return list(rows.values_list("recorded_at", flat=True).distinct()[:TIMES_MOST])
 
 
 def is_still_whole(people: Sequence[str]) -> bool:
@@ -198,18 +224,8 @@ def is_still_whole(people: Sequence[str]) -> bool:
     return bool(people) and set(people_of(people[0])) == set(people)
 
 
-def _person(patient_id: str, viewer: Viewer) -> tuple[str, ...]:
-    """Every id of a person; of an organisation's viewer only its own patients."""
-    seen = Patient.objects.filter(pk=patient_id)
-    if viewer.organisation:
-        seen = seen.filter(registered_organisation=viewer.organisation)
-    if not seen.exists():
-        raise NotFound("There is no such patient, or none that you may see.")
-    return people_of(patient_id)
-
-
-def _open_one(erasure_id: str) -> Erasure:
-    found = get_erasure(erasure_id)
+def _open_one(erasure_id: str, viewer: Viewer) -> Erasure:
+    found = get_erasure_of(viewer, erasure_id)
     if State(found.state) not in OPEN:
         raise UserError(
             f"This erasure is {found.state.replace('_', ' ')}: nothing can be changed any more."

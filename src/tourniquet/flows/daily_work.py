@@ -119,8 +119,15 @@ def integrity(now: datetime) -> Checked:
 
 
 def erasures(now: datetime) -> CarriedOut:
-    """Carry out the erasures that are due, and go on with those that were interrupted."""
-    return carry_out_erasures(now=now)
+    """Carry out the erasures that are due, and go on with those that were interrupted.
+
+    Raises: the first of what went wrong, once all that could be done is done.
+    """
+    found = carry_out_erasures(now=now)
+    error = found.failed[0].error if found.failed else found.unfinished
+    if error is not None:
+        raise error
+    return found
 
 
 def plan_full(now: datetime) -> str:

@@ -78,6 +78,7 @@ class Bundle(msgspec.Struct, frozen=True):
     read: int | None = None
     missing: int = 0
     fault: str = ""
+    notice: str = ""
     key_pinned: bool = False
     keyed_left_out: int = 0
 
@@ -125,6 +126,7 @@ def make_bundle(
         read=standing.position,
         missing=standing.missing,
         fault=standing.fault,
+        notice=standing.notice,
         key_pinned=desk.key_pinned,
         keyed_left_out=_count_keyed(desk, set(people)),
     )
@@ -224,7 +226,16 @@ class BundleReading:
         bundle = self._bundle
         at = Checkpoint(bundle.key.partition("+")[0], bundle.position, bundle.root)
         read = bundle.position if bundle.read is None else bundle.read
-        return Standing(at, read, bundle.as_of, bundle.missing, people, entries, bundle.fault)
+        return Standing(
+            at,
+            read,
+            bundle.as_of,
+            bundle.missing,
+            people,
+            entries,
+            bundle.fault,
+            bundle.notice,
+        )
 
     @property
     def keyed_left_out(self) -> int:

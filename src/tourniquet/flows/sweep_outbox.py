@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tourniquet.flows.tell_people import outbox_folder
+from tourniquet.kernel.errors import StorageUnavailable
 from tourniquet.notices.models import Notice
 from tourniquet.notices.outbox import take_out
 from tourniquet.record.models import JournalEntry
@@ -19,14 +20,25 @@ from tourniquet.record.tables import select_in
 
 
 def sweep_outbox() -> int:
-    """Take out of the outbox what is about notices that were erased; how many notices."""
+    """Take out of the outbox what is about notices that were erased; how many notices.
+
+    Raises: StorageUnavailable: ask again.
+    """
     # 1. Which positions.
     rows = JournalEntry.objects.filter(
         kind__startswith="notice.", subject__isnull=True, body__isnull=True
     )
     emptied = list(rows.order_by("position").values_list("position", flat=True))
     # 2. What lies there.
-    return take_out(outbox_folder(), emptied=emptied, find_known=_find_known)
+    folder = outbox_folder()
+    try:
+        return take_out(folder, emptied=emptied, find_known=_find_known)
+    except OSError as error:
+        raise StorageUnavailable(
+            "What was erased could not be taken out of the outbox.",
+            where=str(folder),
+            remedy="Look at the disk, and at who else may write there; it is tried again.",
+        ) from error
 
 
 def _find_known(notices: Sequence[str]) -> set[str]:

@@ -15,6 +15,8 @@ Invariants:
 - Whoever the record says was erased is not found, though an older copy of the ring has their key;
   unless it names more than UNHEEDED_KEYS_MOST keys that are here still. A production in others'
   hands could seal that: then care goes first, nobody is left out, and the desk says so.
+- An entry of an erasure that is not in its form leaves nobody out and stops nothing; the desk says
+  so on every page.
 - An entry whose key has not come with the copy of the ring is counted, tried again when the ring
   changes, and said on every page.
 """
@@ -50,7 +52,8 @@ from tourniquet.record.destroying import (
     UNHEEDED_KEYS_MOST,
     Destruction,
     Destructions,
-    list_unheeded,
+    MalformedErasure,
+    list_held,
 )
 from tourniquet.record.disk import Disk, LocalFiles, Reader
 from tourniquet.record.following import Follower
@@ -67,6 +70,7 @@ from tourniquet.record.unsealing import (
     open_sealed,
 )
 
+_log = logging.getLogger("tourniquet.desk")
 FAMILIES = frozenset({"patient", "order", "specimen", "report", "call", "history"})
 COMMON = frozenset({"organisation.listed", "numbers.reserved"})
 ERASURES = frozenset({*PUBLISHED, CARRIED_OUT})
@@ -77,7 +81,10 @@ _log = logging.getLogger("tourniquet.desk")
 
 @dataclass(frozen=True)
 class Standing:
-    """How far the desk has read. `as_of`: when the last entry that it knows was recorded."""
+    """How far the desk has read. `as_of`: when the last entry that it knows was recorded.
+
+    `fault`: why it reads no further. `notice`: what else a person must look at.
+    """
 
     checkpoint: Checkpoint
     position: int
@@ -86,6 +93,7 @@ class Standing:
     people: int
     entries: int
     fault: str = ""
+    notice: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -158,7 +166,10 @@ class DeskReading:
         self._missing: dict[int, bytes] = {}
         self._ring_stamp: object = None
         self._fault = ""
-        self._destructions = Destructions(self.follower, self.rings.get().site)
+        self._malformed: dict[int, MalformedErasure] = {}
+        self._destructions = Destructions(
+            self.follower, self.rings.get(), malformed=self._note_malformed
+        )
         self._destroyed: list[Destruction] = []
         self._following = threading.Lock()
         self._pending = _Pending(1)
@@ -176,6 +187,7 @@ class DeskReading:
             people,
             entries,
             self._fault,
+            self._notice(),
         )
 
     def follow(self, *, most_seconds: float = NO_END) -> None:
@@ -278,10 +290,25 @@ class DeskReading:
         if found is not None:
             self._destroyed.append(found)
 
+    def _note_malformed(self, error: MalformedErasure) -> None:
+        if error.position not in self._malformed:
+            _log.error("desk.erasure not heeded: %s", error)
+        self._malformed[error.position] = error
+
+    def _notice(self) -> str:
+        """What is wrong with entries of erasures, if anything."""
+        if not self._malformed:
+            return ""
+        first = min(self._malformed)
+        return (
+            f"Entries of erasures that are not as a sealer writes them: {len(self._malformed)}, "
+            f"the first at position {first}. They leave nobody out here. Tell data protection."
+        )
+
     def _heed_destructions(self) -> str:
         """Leave out whom the record says was erased; what a person must know, if anything."""
         ring = self.rings.get()
-        unheeded = list_unheeded(self._destroyed, ring)
+        unheeded = list_held(self._destroyed, ring)
         keys = frozenset(key_id for one in unheeded for key_id in one.keys)
         if len(keys) > UNHEEDED_KEYS_MOST:
             return (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.db.models import Q
+
 from tourniquet.kernel.clock import service_day
 from tourniquet.patients.entries import (
     PatientAbsorbed,
@@ -52,16 +54,22 @@ def list_merged_with(subject: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def list_perhaps_same(subject: str) -> tuple[str, ...]:
+def list_perhaps_same(subject: str, *, since: int = 0) -> tuple[str, ...]:
     """Other patients, not yet settled, with a number of this person: a person must settle them.
+
+    With `since` only those with whom the number is shared since an entry behind that position.
 
     They are not emptied with the subject. Erase only when nobody is left here, or when it was
     decided that they are somebody else.
     """
     people = list_merged_with(subject)
-    numbers = Identifier.objects.filter(patient_id__in=people, system=NHS).exclude(state=DOUBTFUL)
+    ours = Identifier.objects.filter(patient_id__in=people, system=NHS).exclude(state=DOUBTFUL)
+    numbers = list(ours.values_list("value", "position"))
+    came = [value for value, position in numbers if position > since]
     sharing = Identifier.objects.filter(
-        system=NHS, value__in=list(numbers.values_list("value", flat=True))
+        Q(position__gt=since) | Q(value__in=came),
+        system=NHS,
+        value__in=[value for value, _ in numbers],
     ).exclude(patient_id__in=people)
     found = Patient.objects.filter(
         pk__in=list(sharing.values_list("patient_id", flat=True)), state=PROVISIONAL

@@ -65,6 +65,10 @@ class BucketKeys:
         """Those of these ids whose wrapped key lies in the copy."""
         return self._copy.held(key_ids)
 
+    def lasting(self) -> tuple[bytes, ...]:
+        """The ids of the site's key and the log's first."""
+        return self._copy.lasting()
+
     def destroy(self, key_ids: Sequence[bytes], *, now: datetime) -> None:
         """Destroy wrapped keys in the copy. What was put stays until its owner deletes it."""
         self._copy.destroy(key_ids, now=now)

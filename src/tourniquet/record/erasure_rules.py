@@ -4,7 +4,8 @@ Invariants:
 - The words here are the only ones that outlive an erasure: none can name anybody.
 - Every exemption is answered, and one that applies ends in a refusal.
 - An approval is by another account, of another person, and counts for the ids that it saw.
-- Where a witness is pinned its clock decides, never this machine's.
+- Where a witness is pinned both clocks must have waited: neither alone, set forward, makes anything
+  due.
 
 Source: UK GDPR, article 17(1) and 17(3); the waiting time: TOURNIQUET_ERASURE_DAYS.
 """
@@ -120,19 +121,29 @@ class Waiting:
 
 
 def due_at(waiting: Waiting) -> datetime | None:
-    """When it is due; None while the witness has not seen the approval."""
+    """When it is due, clocks being right; None while the witness has not seen the approval."""
+    ours = waiting.approved_at + timedelta(days=waiting.days)
     if not waiting.is_witness_pinned:
-        return waiting.approved_at + timedelta(days=waiting.days)
-    if waiting.witnessed_at is None:
-        return None
-    return waiting.witnessed_at + timedelta(days=waiting.days)
+        return ours
+    theirs = _due_by_witness(waiting)
+    return None if theirs is None else max(ours, theirs)
 
 
 def is_due(waiting: Waiting, *, now: datetime) -> bool:
     """Whether the waiting time is over; `now` by this machine's clock.
 
-    Where a witness is pinned the time of its newest cosignature counts as now.
+    Where a witness is pinned it must be over by the witness's clock too, for which the time of its
+    newest cosignature counts as now.
     """
-    due = due_at(waiting)
-    reached = waiting.newest_at if waiting.is_witness_pinned else now
-    return due is not None and reached is not None and due <= reached
+    if now < waiting.approved_at + timedelta(days=waiting.days):
+        return False
+    if not waiting.is_witness_pinned:
+        return True
+    theirs = _due_by_witness(waiting)
+    return theirs is not None and waiting.newest_at is not None and theirs <= waiting.newest_at
+
+
+def _due_by_witness(waiting: Waiting) -> datetime | None:
+    if waiting.witnessed_at is None:
+        return None
+    return waiting.witnessed_at + timedelta(days=waiting.days)

@@ -40,7 +40,7 @@ def open_entry(reader: VaultReader, ring: KeyRing, position: int) -> OpenedEntry
     content = None if key is None else open_content(leaf, sealed, key)
     try:
         fields = _decoder.decode(header.content)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise IntegrityError(
             "The header is not in its form.", where=f"position {position}"
         ) from None

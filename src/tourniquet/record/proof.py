@@ -10,7 +10,7 @@ Invariants:
 - A bundle is one that `tourniquet-verify` takes, and memory is bounded by that: entries and bytes
   are counted while they are chosen.
 - Entries about a patient are found in the vault itself, by the key in their headers: no index and
-  no table is believed.
+  no table is believed. Whose keys those are says the vault too (patients.vault_people).
 
 The form, member by member: docs/reference/bundle.md.
 """
@@ -67,13 +67,15 @@ class Bundle:
 class Wanted:
     """Which entries: by position, by the key of a patient, and of which kinds (empty: of all).
 
-    Of `headers` the header alone is shown.
+    Of `headers` the header alone is shown. `within`: positions among which all entries under the
+    keys are, where somebody has read the whole vault for them already.
     """
 
     positions: frozenset[int] = frozenset()
     headers: frozenset[int] = frozenset()
     keys: frozenset[bytes] = frozenset()
     kinds: frozenset[str] = frozenset()
+    within: frozenset[int] | None = None
 
 
 def choose(
@@ -90,7 +92,9 @@ def choose(
     found: list[Shown] = []
     size = 0
     by_position = wanted.positions | wanted.headers
-    for position in range(1, reader.size + 1) if wanted.keys else sorted(by_position):
+    is_searched = wanted.keys and wanted.within is None
+    named = sorted(by_position | (wanted.within or frozenset()))
+    for position in range(1, reader.size + 1) if is_searched else named:
         shown = _choose(reader, ring, position, wanted)
         if shown is not None:
             found.append(shown)

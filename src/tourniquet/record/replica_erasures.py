@@ -7,19 +7,26 @@ One look at the list that the source published, against a source in others' hand
    order. When we first saw that is written down, by our clock.
 3. It is due when it was carried out at the source, and so many days after we first saw the
    approval. It was in our tree all that time, for people to see.
-4. A key can be destroyed only when the header of a leaf names it, and it is not the key that the
-   erasure's own entries are under: never the site's, and the log's is named by no leaf.
+4. A key can be destroyed only when the header of a leaf names it, and it is neither the site's nor
+   the log's first: rows 1 and 2 of the ring, which were copied when it began. An erasure's own
+   entries are under the site's key. What a header says about itself proves nothing: whoever runs
+   the sealer chooses it.
 5. Where more keys are due than may go on one day, none goes: we stop until a person here has
-   allowed or refused each of them.
+   allowed or refused each of them. Who allows one has seen where it stands and how many keys it
+   takes; for anything else the permission does not hold.
 6. Count, destroy, note that it is done; each durable before the next.
 
 Invariants:
 - Nothing here believes the source: the list only says where to look.
-- An erasure that a person here refused is never carried out here.
+- An erasure that a person here refused is never carried out here, however often it is approved
+  again at the source.
+- Without the root key nobody can tell a later key of the log from a patient's: such a one can go,
+  counted as a patient's; two holders' words make a new one (docs/reference/vault.md).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -55,17 +62,37 @@ KEYS_A_DAY = 20
 _LIST = "the list of erasures"
 
 
+class Extent(msgspec.Struct, frozen=True):
+    """What an erasure takes: where it was carried out, how many keys, and SHA-256 of their ids."""
+
+    position: int
+    keys: int
+    digest: str
+
+
 class Watched(msgspec.Struct):
-    """An erasure whose approval was seen here. `first_seen`: of the newest approval."""
+    """An erasure whose approval was seen here. `first_seen`: of the newest approval.
+
+    `extent`: what it takes, once it was carried out at the source; `allowed` and `counted`: for
+    what a person's permission holds, and what was counted. `is_again`: refused here, and approved
+    again at the source since.
+    """
 
     approved_position: int
     asked_by: str
     approved_by: str
     first_seen: datetime
-    is_allowed: bool = False
+    extent: Extent | None = None
+    allowed: Extent | None = None
+    counted: Extent | None = None
     is_refused: bool = False
-    is_counted: bool = False
+    is_again: bool = False
     done_at: datetime | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may go beside the day's limit: by a person's word, or counted before."""
+        return self.extent is not None and self.extent in (self.allowed, self.counted)
 
 
 class Book(msgspec.Struct):
@@ -78,11 +105,15 @@ class Book(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Looked:
-    """What one look did: erasures by their ids; how many keys were destroyed."""
+    """What one look did: erasures by their ids; how many keys were destroyed.
+
+    `again`: those of `seen` that were refused here, which they stay.
+    """
 
     seen: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
     keys: int = 0
+    again: tuple[str, ...] = ()
 
 
 class ErasuresStopped(UserError):
@@ -99,12 +130,25 @@ class Claim:
     is_ended: bool = False
     keys: list[bytes] = field(default_factory=list)
 
+    @property
+    def extent(self) -> Extent | None:
+        """What it takes; None before it was carried out."""
+        if self.carried_out is None:
+            return None
+        ids = sorted(set(self.keys))
+        return Extent(
+            self.carried_out.position, len(ids), hashlib.sha256(b"".join(ids)).hexdigest()
+        )
+
 
 class KeysCopy(Protocol):
     """Where a replica keeps wrapped keys: a file, or that and object storage."""
 
     def held(self, key_ids: Iterable[bytes]) -> list[bytes]:
         """Those of these ids whose wrapped key lies here."""
+
+    def lasting(self) -> tuple[bytes, ...]:
+        """The ids of the site's key and the log's first, which stay."""
 
     def destroy(self, key_ids: Sequence[bytes], *, now: datetime) -> None:
         """Destroy wrapped keys; their ids stay."""
@@ -124,9 +168,10 @@ class ReplicaErasures:
         assert self._ring is not None  # only a look at the book needs none
         book = self.read()
         # 1 and 2. What is proved, and since when we know.
-        claims = read_claims(published, reader)
+        claims = read_claims(published, reader, self._ring.lasting())
         seen = [name for name, one in claims.items() if _note(book, name, one, now)]
-        if seen:
+        told = [name for name, one in claims.items() if _note_extent(book, name, one)]
+        if seen or told:
             self._write(book)
         # 3. What is due.
         due = {
@@ -139,7 +184,8 @@ class ReplicaErasures:
         # 6. Count, destroy, note.
         for name, keys in due.items():
             self._destroy(book, name, keys, now)
-        return Looked(tuple(seen), tuple(due), sum(map(len, due.values())))
+        again = tuple(name for name in seen if book.watched[name].is_again)
+        return Looked(tuple(seen), tuple(due), sum(map(len, due.values())), again)
 
     def read(self) -> Book:
         """The book. Raises: IntegrityError when it is not as it was written."""
@@ -158,14 +204,25 @@ class ReplicaErasures:
     def decide(
         self, *, allow: Iterable[str] = (), refuse: Iterable[str] = (), go_on: bool = False
     ) -> Book:
-        """What a person here decides. Raises: NotFound when no such erasure was seen here."""
+        """What a person here decides; a permission holds for what is known to go, and no more.
+
+        Raises: NotFound when no such erasure was seen here; UserError when one is to be allowed of
+        which nobody knows yet what it takes.
+        """
         book = self.read()
-        for names, is_allowed in ((allow, True), (refuse, False)):
-            for name in names:
-                if name not in book.watched:
-                    raise NotFound("This replica has seen no such erasure.", where=name)
-                book.watched[name].is_allowed = is_allowed
-                book.watched[name].is_refused = not is_allowed
+        for name in allow:
+            one = _get_watched(book, name)
+            if one.extent is None:
+                raise UserError(
+                    "It was not carried out at the source, as far as this replica has seen, so "
+                    "nobody knows how many keys it takes. Nothing was decided.",
+                    where=name,
+                    remedy="Allow it when 'tourniquet record erase replica' says how many.",
+                )
+            one.allowed, one.is_refused, one.is_again = one.extent, False, False
+        for name in refuse:
+            one = _get_watched(book, name)
+            one.allowed, one.is_refused, one.is_again = None, True, False
         if go_on:
             book.is_stopped = False
         self._write(book)
@@ -189,11 +246,7 @@ class ReplicaErasures:
 
     def _demand_within(self, book: Book, due: dict[str, list[bytes]], now: datetime) -> None:
         """Demand that no more goes than may; what a person allowed, or was counted, goes."""
-        free = {
-            name: keys
-            for name, keys in due.items()
-            if not book.watched[name].is_allowed and not book.watched[name].is_counted
-        }
+        free = {name: keys for name, keys in due.items() if not book.watched[name].is_free}
         wanted = sum(map(len, free.values()))
         spent = book.keys_by_day.get(_day(now), 0)
         if wanted and spent + wanted > self._keys_a_day and not book.is_stopped:
@@ -215,8 +268,8 @@ class ReplicaErasures:
     def _destroy(self, book: Book, name: str, keys: Sequence[bytes], now: datetime) -> None:
         assert self._ring is not None
         one = book.watched[name]
-        if not one.is_counted:
-            one.is_counted = True
+        if one.counted != one.extent:
+            one.counted = one.extent
             book.keys_by_day[_day(now)] = book.keys_by_day.get(_day(now), 0) + len(keys)
             self._write(book)
         self._ring.destroy(keys, now=now)
@@ -228,7 +281,10 @@ class ReplicaErasures:
 
 
 def _note(book: Book, name: str, claim: Claim, now: datetime) -> bool:
-    """Write down when an approval was first seen; a newer one begins anew. Whether it is new."""
+    """Write down when an approval was first seen; a newer one begins anew. Whether it is new.
+
+    What a person here allowed was another approval's; what they refused stays refused.
+    """
     if claim.asked is None or claim.approved is None or claim.is_ended:
         return False
     before = book.watched.get(name)
@@ -236,10 +292,34 @@ def _note(book: Book, name: str, claim: Claim, now: datetime) -> bool:
         return False
     if before is not None and before.done_at is not None:
         return False
+    is_refused = before is not None and before.is_refused
     book.watched[name] = Watched(
-        claim.approved.position, claim.asked.actor, claim.approved.actor, now
+        claim.approved.position,
+        claim.asked.actor,
+        claim.approved.actor,
+        now,
+        is_refused=is_refused,
+        is_again=is_refused,
     )
     return True
+
+
+def _note_extent(book: Book, name: str, claim: Claim) -> bool:
+    """Write down what an erasure takes. Whether that was not known."""
+    one = book.watched.get(name)
+    if one is None or claim.approved is None or claim.approved.position != one.approved_position:
+        return False
+    if one.done_at is not None or claim.extent in (None, one.extent):
+        return False
+    one.extent = claim.extent
+    return True
+
+
+def _get_watched(book: Book, name: str) -> Watched:
+    found = book.watched.get(name)
+    if found is None:
+        raise NotFound("This replica has seen no such erasure.", where=name)
+    return found
 
 
 def _day(now: datetime) -> str:
@@ -249,24 +329,30 @@ def _day(now: datetime) -> str:
 # What the list proves -----------------------------------------------------------------------------
 
 
-def read_claims(published: Published, reader: VaultReader) -> dict[str, Claim]:
-    """Each erasure as far as our own tree proves it. Raises: IntegrityError naming a position."""
+def read_claims(
+    published: Published, reader: VaultReader, lasting: Sequence[bytes]
+) -> dict[str, Claim]:
+    """Each erasure as far as our own tree proves it. Raises: IntegrityError naming a position.
+
+    `lasting`: the ids of the site's key and the log's first, from our own copy of the ring.
+    """
     claims: dict[str, Claim] = {}
     for opening in sorted(published.entries, key=lambda one: one.at.position):
         if opening.at.position > reader.size:
             continue  # not countersigned yet
         fields, body = _check_entry(reader, opening)
-        _take(claims, fields, body, opening, reader)
+        if opening.at.key_id not in lasting[:1]:
+            raise IntegrityError(
+                f"In {_LIST}, an entry is not under the site's key.",
+                where=f"position {fields.position}",
+                remedy="No sealer of ours writes that. Find out who runs the source.",
+            )
+        keys = _proved_keys(reader, opening, body, lasting)
+        _take(claims, fields, body, keys)
     return claims
 
 
-def _take(
-    claims: dict[str, Claim],
-    fields: sealing.Header,
-    body: Body,
-    opening: EntryOpening,
-    reader: VaultReader,
-) -> None:
+def _take(claims: dict[str, Claim], fields: sealing.Header, body: Body, keys: list[bytes]) -> None:
     where = f"position {fields.position}"
     if isinstance(body, ErasureAsked):
         if body.erasure in claims:
@@ -289,23 +375,25 @@ def _take(
         if claim.approved is None or claim.carried_out is not None or claim.is_ended:
             raise IntegrityError("An erasure was carried out that was not approved.", where=where)
         claim.carried_out = fields
-        claim.keys = _proved_keys(reader, opening, body, site=opening.at.key_id)
+        claim.keys = keys
     else:
         claim.is_ended = True
 
 
 def _proved_keys(
-    reader: VaultReader, opening: EntryOpening, body: ErasureCarriedOut, *, site: bytes
+    reader: VaultReader, opening: EntryOpening, body: Body, lasting: Sequence[bytes]
 ) -> list[bytes]:
     """The keys that leaves name at the positions that the entry names."""
-    # 4. Named by a leaf, and not the site's.
-    found = []
+    # 4. Named by a leaf, and neither the site's nor the log's first.
+    found: list[bytes] = []
+    if not isinstance(body, ErasureCarriedOut):
+        return found
     for one in opening.keys:
         where = f"position {one.position}"
         if one.position not in body.keys or one.position >= opening.at.position:
             raise IntegrityError("A key is to go that the erasure does not name.", where=where)
         _check_header(reader, one)
-        if one.key_id in (site, bodies.NO_KEY):
+        if one.key_id in (*lasting, bodies.NO_KEY):
             raise IntegrityError("A key is to go that is no patient's.", where=where)
         found.append(one.key_id)
     return found

@@ -7,24 +7,28 @@ line that says which form it is. Names and their order are fixed; docs/reference
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tourniquet.record.notes import Checkpoint, Note, Signer, sign
 
 FIRST_LINE = "tourniquet restore report v1"
+POSITIONS_NAMED_MOST = 20
 
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restore found. `tables`: rows by table."""
+    """What a restore found. `tables`: rows by table. `malformed`: positions of entries that would
+    erase something, and are not in their form.
+    """
 
     checkpoint: Checkpoint
     key_pinned: bool
     position: int
     chain: bytes
     erased: int
+    malformed: tuple[int, ...]
     database: str
     tables: Mapping[str, int]
     finished_at: datetime
@@ -43,6 +47,7 @@ class RestoreReport:
             f"chain at that position: {self.chain.hex()}",
             "chain and commitments checked: every entry",
             f"entries erased before: {self.erased}",
+            f"erasures not in their form, not heeded: {position_words(self.malformed)}",
             f"database: {self.database}",
             "entries read back and compared with the vault: every one",
             *(f"rows of {name}: {count}" for name, count in sorted(self.tables.items())),
@@ -53,3 +58,12 @@ class RestoreReport:
     def signed(self, signer: Signer) -> Note:
         """The report with its signature."""
         return Note(self.text(), (sign(self.text(), signer),))
+
+
+def position_words(positions: Sequence[int]) -> str:
+    """How many positions, and the first of them; "none"."""
+    if not positions:
+        return "none"
+    named = ", ".join(map(str, positions[:POSITIONS_NAMED_MOST]))
+    dots = ", ..." if len(positions) > POSITIONS_NAMED_MOST else ""
+    return f"{len(positions)}, at position {named}{dots}"

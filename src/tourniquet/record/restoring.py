@@ -12,6 +12,7 @@ Invariants:
   hold.
 - An entry whose key was erased is restored as an erased entry: it applies as nothing. So is one
   whose key the vault says was destroyed, also behind `last`, whatever copy of the ring is used.
+- An erasure that is not in its form is none, wherever it stands: a person is told.
 - Progress is kept by the target's own journal: an interrupted restore goes on where it stopped, and
   refuses a journal that is not the beginning of this vault's.
 """
@@ -34,7 +35,9 @@ from tourniquet.record.database import storage_errors
 from tourniquet.record.destroying import (
     UNHEEDED_KEYS_MOST,
     Destruction,
+    MalformedErasure,
     list_destructions,
+    list_held,
     list_unheeded,
 )
 from tourniquet.record.home import find_home
@@ -181,21 +184,28 @@ def compare(
 
 
 def heeded_destructions(
-    reader: VaultReader, ring: KeyRing, *, ignore: Iterable[str] = (), heed: bool = False
+    reader: VaultReader,
+    ring: KeyRing,
+    *,
+    ignore: Iterable[str] = (),
+    heed: bool = False,
+    malformed: Callable[[MalformedErasure], None] = lambda _: None,
 ) -> list[Destruction]:
     """The erasures of a vault that a restore heeds: an older ring, put back, brings nobody back.
 
-    `ignore`: erasures that a person says are nobody's. Raises: OperatorError when the ring still
-    holds more keys of them than are left out unasked; `heed` says that a person was asked.
+    `ignore`: erasures that a person says are nobody's. `malformed` is told of what is not in its
+    form, and left. Raises: OperatorError when they name more keys that the ring still holds, and
+    entries under the site's key, than are left out unasked; `heed` says that a person was asked.
     """
-    ignored = set(ignore)
-    destructions = [one for one in list_destructions(reader, ring) if one.erasure not in ignored]
+    destructions = list_destructions(reader, ring, ignored=ignore, malformed=malformed)
     unheeded = list_unheeded(destructions, ring)
-    count = sum(len(one.keys) for one in unheeded)
-    if count > UNHEEDED_KEYS_MOST and not heed:
+    keys = sum(len(one.keys) for one in list_held(unheeded, ring))
+    entries = sum(len(one.positions) for one in unheeded)
+    if keys + entries > UNHEEDED_KEYS_MOST and not heed:
+        besides = f", and {entries} entries about nobody" if entries else ""
         raise OperatorError(
-            f"{len(unheeded)} erasures in the vault name {count} keys that this ring still has. "
-            "Either it is an old copy, or somebody sealed erasures that are nobody's.",
+            f"{len(unheeded)} erasures in the vault name {keys} keys that this ring still has"
+            f"{besides}. Either it is an old copy, or somebody sealed erasures that are nobody's.",
             where=", ".join(one.erasure for one in unheeded[:NAMED_MOST]),
             remedy="Look what the replica says of them ('tourniquet record erase replica'). Then "
             "--heed-erasures, or --ignore-erasure for each that is nobody's.",

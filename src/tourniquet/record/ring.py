@@ -7,6 +7,8 @@ Invariants:
 - A key that was erased is not made again: its id stays, with the date. A person who comes back
   gets a key of a new id, so that care never waits for an erasure.
 - A key that is left out counts as erased, whatever this copy of the ring holds.
+- The first two rows are the site's key and the log's first; no copy of them is ever destroyed, by
+  whoever can tell them from others: with the root key all keys of the log, without it those two.
 - The ring knows how far the vault had come, so that a vault from an older copy is not written on.
 
 It refuses a ring of a newer form, and a ring that another root key wrapped.
@@ -39,6 +41,7 @@ KEYS_HELD = 100_000  # unwrapped, in memory: about 20 MB
 IDS_AT_ONCE = 500
 LOG_KEYS_MOST = 65  # what a list of keys holds (record.key_list)
 ROWS_AT_ONCE = 1000
+LASTING_ROWS = 2  # the site's key and the log's first, as `KeyRing.begin` puts them
 GENERATIONS_MOST = 1000  # of one patient's keys: how often somebody can come back after an erasure
 
 NO_SUCH_KEY = "The key ring has no such key."
@@ -116,6 +119,7 @@ class KeyRing:
             database.execute("PRAGMA secure_delete=ON")
             database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={FORM}; COMMIT;")
             wrapping, labels = AESGCM(derive(root, _WRAPPING)), derive(root, _LABELS)
+            # The order is kept: whoever has no root key knows them by their numbers (HAZ-063).
             for name, key in ((_SITE, os.urandom(KEY_BYTES)), (_LOG, log_seed)):
                 one = NamedKey(_label(labels, name), key)
                 row = (one.id, _wrap(wrapping, one), now.isoformat())
@@ -160,6 +164,10 @@ class KeyRing:
             if seed is not None:
                 found.append(seed)
         return found
+
+    def log_ids(self) -> frozenset[bytes]:
+        """The ids of the log's signing keys, those that may come yet too."""
+        return frozenset(self._label(_log_name(number)) for number in range(LOG_KEYS_MOST))
 
     def provide_log_seed(self, number: int, *, now: datetime) -> bytes:
         """The seed of the signing key of this number, made where there is none; durable then."""
@@ -249,8 +257,7 @@ class KeyRing:
         Raises: IntegrityError when the site's or the log's is among them; nothing is erased then.
         """
         wanted = set(key_ids)
-        of_log = {self._label(_log_name(number)) for number in range(LOG_KEYS_MOST)}
-        if wanted & {self.site.id, *of_log}:
+        if wanted & {self.site.id, *self.log_ids()}:
             raise IntegrityError("An erasure names a key that is no patient's.", where="key ring")
         count = 0
         for key_id in sorted(wanted):
@@ -365,6 +372,7 @@ class RingCopy:
     - Rows come by number, each durable before `pull` returns; none that is there is changed.
     - A key that was erased at the source is not erased here by that alone: record.replica_erasures
       decides, from the sealed record and by this machine's clock.
+    - The first two rows, the site's key and the log's first, are never destroyed.
     """
 
     def __init__(self, source: RingSource, target: Path) -> None:
@@ -426,8 +434,21 @@ class RingCopy:
         """Where else a key lies that is destroyed here: nowhere."""
         return []
 
+    def lasting(self) -> tuple[bytes, ...]:
+        """The ids of the site's key and the log's first; none before anything was copied."""
+        with _errors():
+            rows = self._database.execute(
+                "SELECT id FROM key WHERE number <= ? ORDER BY number", (LASTING_ROWS,)
+            ).fetchall()
+        return tuple(bytes(row[0]) for row in rows)
+
     def destroy(self, key_ids: Sequence[bytes], *, now: datetime) -> None:
-        """Destroy wrapped keys, in the file too; their ids stay. Those that are gone stay gone."""
+        """Destroy wrapped keys, in the file too; their ids stay. Those that are gone stay gone.
+
+        Raises: IntegrityError when the site's or the log's first is among them; nothing goes then.
+        """
+        if set(key_ids) & set(self.lasting()):
+            raise IntegrityError("An erasure names a key that is no patient's.", where="key ring")
         with _errors():
             self._database.executemany(
                 "UPDATE key SET wrapped = NULL, erased_at = ? WHERE id = ? AND wrapped IS NOT NULL",

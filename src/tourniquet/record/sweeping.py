@@ -13,12 +13,16 @@ PostgreSQL's dead row versions, free space of its pages, and its write-ahead log
 - PostgreSQL, rebuilt: VACUUM FULL of them: each table and its indexes are written anew, locked
   meanwhile.
 
+VACUUM ends well, too, where it had to leave dead rows that an older snapshot still shows. So ask
+`find_onlookers` first, and sweep once there are none.
+
 It reaches no write-ahead log that PostgreSQL keeps or has archived, no replica of the database's
 own, no backup, and no block that the file system or the disk has set aside.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -39,6 +43,49 @@ class Swept:
 _SQLITE_LEFT = "free space of pages may hold copies from before; rebuild to be sure"
 _POSTGRESQL_LEFT = "PostgreSQL's write-ahead log and what was archived of it"
 _POSTGRESQL_PLAIN_LEFT = f"free space of pages until it is used again; {_POSTGRESQL_LEFT}"
+
+# The row of an erasure was last written by the transaction that took everything away, as its last
+# statement. What is as old as that, or older, keeps VACUUM from removing what it deleted. Others'
+# numbers of transactions are shown to every role. Source: PostgreSQL 15, GetOldestXmin's rules.
+_ONLOOKERS = """
+WITH erasing AS (
+    SELECT id, age(xmin) AS distance FROM record_erasure WHERE id = ANY(%s)
+), onlookers (what, distance) AS (
+    SELECT 'session of process ' || pid, greatest(age(backend_xmin), age(backend_xid))
+    FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND (datname = current_database() OR datname IS NULL)
+    UNION ALL SELECT 'replication slot ' || slot_name, age(xmin) FROM pg_replication_slots
+    UNION ALL SELECT 'prepared transaction ' || gid, age(transaction) FROM pg_prepared_xacts
+    WHERE database = current_database()
+)
+SELECT erasing.id, onlookers.what
+FROM erasing JOIN onlookers ON onlookers.distance >= erasing.distance
+ORDER BY onlookers.distance
+"""
+
+
+def find_onlookers(erasures: Iterable[str]) -> dict[str, str]:
+    """Those of these erasures, carried out, whose rows an older snapshot still shows; the oldest.
+
+    SQLite has none: there an onlooker keeps the log from being cut, which the sweep says itself.
+    """
+    wanted = list(erasures)
+    if connection.vendor != "postgresql":
+        return {}
+    with storage_errors(), connection.cursor() as cursor:
+        cursor.execute(_ONLOOKERS, [wanted])
+        return dict(cursor.fetchall())
+
+
+def still_seen(onlookers: dict[str, str]) -> StorageUnavailable:
+    """The error that says who, of those found, keeps a sweep from being whole."""
+    return StorageUnavailable(
+        f"Rows of {len(onlookers)} erasures can't be removed from the database's files yet: an "
+        "older transaction still sees them.",
+        where=", ".join(sorted(set(onlookers.values()))),
+        remedy="Try again once that one has ended. Look for it in pg_stat_activity, "
+        "pg_replication_slots or pg_prepared_xacts, and end what nobody needs.",
+    )
 
 
 def sweep_database(*, rebuild: bool = False) -> Swept:

@@ -63,7 +63,7 @@ def open_sealed(leaf: Leaf, sealed: bytes, site_key: bytes) -> Unsealed:
     opened = bodies.open_header(leaf, sealed, site_key)
     try:
         header = _decoder.decode(opened.content)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise IntegrityError(
             "The header is not in its form.", where=f"position {leaf.position}"
         ) from None

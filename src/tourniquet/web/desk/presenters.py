@@ -33,6 +33,7 @@ class DataMark:
     keyed_left_out: int = 0
     book_fault: str = ""
     book_readable: bool = True
+    notice: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -60,6 +61,8 @@ class DataMark:
                 f"The vault cannot be read further: {self.fault} What is shown was verified before."
             )
             found.append(f"When this was carried away: {text}" if self.carried else text)
+        if self.notice:
+            found.append(f"Somebody must look at this: {self.notice}")
         if self.keyed_left_out:
             found.append(
                 f"{self.keyed_left_out:,} results that had been keyed at the desk are not here: "

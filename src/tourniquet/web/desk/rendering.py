@@ -36,6 +36,7 @@ def data_mark() -> DataMark | None:
         keyed_left_out=reading.keyed_left_out,
         book_fault=here.unlocked.book.fault,
         book_readable=here.unlocked.book.is_readable,
+        notice=standing.notice,
     )
 
 

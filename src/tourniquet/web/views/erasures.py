@@ -3,9 +3,12 @@
 Invariants:
 - Numbers and names of patients stay out of addresses; a list of erasures shows no name.
 - Who asked is not offered to approve.
+- An account of an organisation sees its own patients' erasures; others are as not found.
 """
 
 from __future__ import annotations
+
+import contextlib
 
 from django.http import HttpRequest, HttpResponse
 
@@ -19,8 +22,9 @@ from tourniquet.flows.ask_erasure import (
     withdraw_erasure,
 )
 from tourniquet.kernel.errors import NotFound, PermissionRefused, UserError
+from tourniquet.patients.erasure_queries import get_erasure_of, get_person, list_erasures_of
 from tourniquet.patients.page_queries import list_people
-from tourniquet.patients.readings import list_holders, list_ids_of
+from tourniquet.patients.readings import list_holders
 from tourniquet.record.erasure_rules import (
     ASKED_FOR,
     EXEMPTIONS,
@@ -31,13 +35,7 @@ from tourniquet.record.erasure_rules import (
     WITHDRAWALS,
     State,
 )
-from tourniquet.record.erasures import (
-    find_due,
-    get_erasure,
-    list_erasures,
-    list_subjects,
-    read_words,
-)
+from tourniquet.record.erasures import find_due, list_subjects, read_words
 from tourniquet.record.home import clock
 from tourniquet.record.models import Erasure
 from tourniquet.web import addresses
@@ -78,22 +76,34 @@ _ASKING = ("ground", "asked_for", "identity", "words")
 def show(http_request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """The list; and the number of somebody, which leads to the form."""
     if http_request.method != "POST":
-        return _list(http_request)
+        return _list(http_request, viewer)
     values = read_texts(http_request, ("number",))
     faults: Faults = []
     check_lengths(values, faults, lines=("number",))
     need_text(values, "number", "Write the NHS number, or a local number.", faults)
     if not faults:
-        found = list_holders(viewer, values["number"])
+        found = _askable(viewer, values["number"])
         if len(found) == 1:
             return see_other(addresses.erasure_ask(found[0]))
         count = "More than one person has" if found else "Nobody has"
         faults.append(FieldError("number", f"{count} this number. Check it."))
-    return _list(http_request, form_of(values, faults), status=400)
+    return _list(http_request, viewer, form_of(values, faults), status=400)
 
 
-def _list(http_request: HttpRequest, form: Form = BLANK_FORM, *, status: int = 200) -> HttpResponse:
-    rows = tuple(_row(one) for one in list_erasures(limit=ROWS_MOST))
+def _askable(viewer: Viewer, number: str) -> list[str]:
+    """Who has this number, of those for whom this viewer may ask."""
+    found = []
+    for one in list_holders(viewer, number):
+        with contextlib.suppress(NotFound):
+            get_person(viewer, one)
+            found.append(one)
+    return found
+
+
+def _list(
+    http_request: HttpRequest, viewer: Viewer, form: Form = BLANK_FORM, *, status: int = 200
+) -> HttpResponse:
+    rows = tuple(_row(one) for one in list_erasures_of(viewer, limit=ROWS_MOST))
     return render(
         http_request,
         "erasures/list.html",
@@ -126,9 +136,7 @@ def _row(one: Erasure) -> ErasureRow:
 @page(Task.ASK_ERASURE, methods=("GET", "HEAD", "POST"))
 def ask(http_request: HttpRequest, viewer: Viewer, patient_id: str) -> HttpResponse:
     """The form that asks for the erasure of one person."""
-    ids = sorted(list_ids_of(viewer, patient_id))
-    if not ids:
-        raise NotFound("There is no such patient.")
+    ids = list(get_person(viewer, patient_id))
     if http_request.method != "POST":
         return _ask(http_request, viewer, patient_id, ids)
     answers = tuple(f"exempt-{name}" for name in EXEMPTIONS)
@@ -242,7 +250,7 @@ def _warnings(ids: list[str], form: Form) -> tuple[Choice, ...]:
 @page(Task.ASK_ERASURE, methods=("GET", "HEAD", "POST"))
 def one(http_request: HttpRequest, viewer: Viewer, erasure_id: str) -> HttpResponse:
     """One erasure, and what is decided about it."""
-    found = get_erasure(erasure_id)
+    found = get_erasure_of(viewer, erasure_id)
     if http_request.method != "POST":
         return _one(http_request, viewer, found)
     seen = tuple(f"seen-{name}" for name in WARNINGS)
@@ -297,16 +305,17 @@ def _one(
     names = Names(list_people(viewer, set(people)))
     is_open = State(found.state) in OPEN
     is_decider = is_open and viewer.may(Task.APPROVE_ERASURE)
+    why_not = _why_not(found, people, viewer) if is_open else ""
     built = ErasurePage(
         row=_row(found),
         facts=_facts(found),
         patients=tuple(link(names, patient) for patient in people),
         words=read_words(found.pk),
         warnings=_warnings(people, form) if is_open else (),
-        may_approve=is_decider and found.asked_by != viewer.account and not found.applies,
+        may_approve=is_decider and not why_not,
         may_refuse=is_decider,
         may_withdraw=is_open and viewer.may(Task.ASK_ERASURE),
-        why_not=_why_not(found, viewer) if is_decider else "",
+        why_not=why_not if is_decider or not people else "",
         withdrawals=_choices(WITHDRAWALS),
         exemptions=_choices(EXEMPTIONS),
         mentions=_positions(found.mentions),
@@ -329,7 +338,12 @@ def _positions(joined: str) -> tuple[int, ...]:
     return tuple(int(one) for one in joined.split(",") if one)
 
 
-def _why_not(found: Erasure, viewer: Viewer) -> str:
+def _why_not(found: Erasure, people: list[str], viewer: Viewer) -> str:
+    if not people:
+        return (
+            "Nobody is left whom this is about, as after a restore to an earlier day. It can't be "
+            "carried out: withdraw it."
+        )
     if found.applies:
         return "An exemption applies: it can be refused or withdrawn, not approved."
     if found.asked_by == viewer.account:
