@@ -11,7 +11,8 @@
    opened says by whom and when, not whose.
 4. A critical value opens a call. Where the desk phoned it, the call is closed with who was told.
 5. Count the numbers: keyed, void, unused; those of which nobody has said what became raise an alarm
-   until a later export accounts for them.
+   until a later export accounts for them. A number that was keyed at another desk is keyed; one
+   that two desks gave out, or keyed for two people, raises an alarm (flows.account_desks).
 
 Invariants:
 - Lines up to the last one that was taken in change nothing, so the same export may come again.
@@ -27,7 +28,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import msgspec
+
 from tourniquet.directory.roles import Task, Viewer
+from tourniquet.flows.account_desks import (
+    SENDER,
+    TOLD_MOST,
+    Clash,
+    list_clashes,
+    settle_others,
+    with_elsewhere,
+)
 from tourniquet.flows.desk_export import DeskExport, digest_of
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.errors import IntegrityError, UserError
@@ -45,13 +56,13 @@ from tourniquet.pathology.entries import (
     ReportFiled,
     ReportMoved,
 )
+from tourniquet.pathology.keyed_values import Limits, find_critical_keyed, observation_of
 from tourniquet.pathology.models import CriticalCall, DeskBook, Observation
 from tourniquet.pathology.rules import (
     CALL_WITHIN,
     CriticalValue,
     age_on,
     critical_tables,
-    find_critical_values,
 )
 from tourniquet.patients.entries import (
     Demographics,
@@ -89,6 +100,7 @@ class Reconciled:
     calls: int
     account: Account
     erased: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
 
 
 @dataclass
@@ -183,8 +195,9 @@ def reconcile_desk(
         corrections=work.counts.get("correction", 0),
         provisional=work.counts.get("provisional", 0),
         calls=work.counts.get("call", 0),
-        account=account(lines),
+        account=with_elsewhere(account(lines), export.desk),
         erased=tuple(sorted(work.erased)),
+        clashes=tuple(list_clashes(export.desk, account(lines))),
     )
 
 
@@ -198,7 +211,8 @@ def _known_lines(export: DeskExport) -> int:
         raise IntegrityError(
             f"The export does not begin with the {before.lines} lines that were taken in before.",
             where=export.name,
-            remedy="It is older, or was changed. Export the desk's book again; keep both.",
+            remedy="It is older, was changed, or the desk's folder was copied and used on two "
+            "machines. Export the desk's book again; keep both.",
         )
     return int(before.lines)
 
@@ -308,16 +322,16 @@ def _take_result(work: _Work, line: ResultKeyed, pen: _Pen) -> None:
     work.filed[pen.at] = filed
     fact = _report(line, filed)
     report = ReportFiled(
-        sender=f"DESK|{work.desk}",
+        sender=f"{SENDER}{work.desk}",
         registered=patient.registered_organisation,
         reports=(fact,),
     )
     position = pen.append(report, patient.id)
     work.count("result")
     # 4.
-    limits, units = critical_tables(load_catalogue())
     age = age_on(patient.birth_date, service_day(filed.collected))
-    for value in find_critical_values(fact.observations, limits, units, age=age):
+    limits = Limits(*critical_tables(load_catalogue()), age)
+    for value in find_critical_keyed(line.values, limits):
         call = _call_id(work, pen.at, value.line.code)
         _open_call(work, pen, filed, value, call=call, cause=position)
 
@@ -352,27 +366,10 @@ def _report(line: ResultKeyed, filed: _Filed) -> ReportFact:
         issued_at=line.at,
         conclusion=" ".join(part for part in said if part),
         observations=tuple(
-            ObservationFact(
-                sequence=number,
-                code=value.code,
-                code_display=value.name,
-                value_type="NM" if _as_number(value.value) is not None else "ST",
-                value_text=value.value,
-                value_number=_as_number(value.value),
-                unit=value.unit,
-                effective_at=filed.collected,
-            )
+            msgspec.structs.replace(observation_of(number, value), effective_at=filed.collected)
             for number, value in enumerate(line.values, 1)
         ),
     )
-
-
-def _as_number(text: str) -> float | None:
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if abs(found) < 1e12 else None  # "nan" and "inf" are words
 
 
 # 4: critical values -------------------------------------------------------------------------------
@@ -442,39 +439,61 @@ def _close(
     *,
     is_last: bool,
 ) -> None:
+    if is_last:
+        journal.flush()
     kept = account(lines)
+    if is_last:
+        kept = with_elsewhere(kept, export.desk)
     erased = tuple(sorted(work.erased_now))
     work.erased |= work.erased_now
     work.erased_now = set()
-    left = tuple(kept.describe_open())
-    position = journal.append(
-        DeskReconciled(
-            desk=export.desk,
-            lines=len(lines),
-            digest=digest_of(export.lines[: len(lines)]),
-            issued=kept.total,
-            keyed=len(kept.keyed),
-            void=len(kept.void),
-            unused=len(kept.unused),
-            not_accounted=left,
-            erased=erased,
-        )
+    body = DeskReconciled(
+        desk=export.desk,
+        lines=len(lines),
+        digest=digest_of(export.lines[: len(lines)]),
+        issued=kept.total,
+        keyed=len(kept.keyed),
+        void=len(kept.void),
+        unused=len(kept.unused),
+        not_accounted=tuple(kept.describe_open()),
+        erased=erased,
+        issued_blocks=tuple((block.code, block.first, block.last) for block in kept.issued),
     )
+    position = journal.append(body)
     if erased:
         _alarm_erased(journal, f"desk-erased-{export.desk}-{len(lines)}", erased)
     if not is_last:
         return
-    alarm = f"desk-{export.desk}-"
     journal.flush()
-    open_ones = Alarm.objects.filter(id__startswith=alarm, cleared_at__isnull=True)
-    for one in open_ones.values_list("id", flat=True):
-        journal.append(
-            AlarmCleared(one, work.act.moment, "The desk's book was taken in again."),
-            cause=position,
+    clashes = list_clashes(export.desk, kept)
+    _tell(journal, body, work.act, position, [str(clash) for clash in clashes])
+    for other in list(settle_others(export.desk, kept.elsewhere)):
+        _tell(journal, other, work.act, journal.append(other, cause=position), None)
+
+
+def _tell(
+    journal: Writer, body: DeskReconciled, act: Act, position: int, clashes: list[str] | None
+) -> None:
+    """Clear the alarms about a desk's numbers, and raise those that hold; None leaves clashes."""
+    numbers, two = f"desk-{body.desk}-", f"desks-{body.desk}-"
+    begins = (numbers,) if clashes is None else (numbers, two)
+    for begin in begins:
+        open_ones = Alarm.objects.filter(id__startswith=begin, cleared_at__isnull=True)
+        for one in open_ones.values_list("id", flat=True):
+            note = "A desk's book was taken in again."
+            journal.append(AlarmCleared(one, act.moment, note), cause=position)
+    if body.not_accounted:
+        count = body.issued - body.keyed - body.void - body.unused
+        left = "; ".join(body.not_accounted)
+        text = f"{count} numbers of paper forms are not accounted for: {left}."
+        journal.append(AlarmRaised(f"{numbers}{position}", "downtime desk", text[:1000]))
+    if clashes:
+        told = "; ".join(clashes[:TOLD_MOST])
+        text = (
+            "Numbers of paper forms are at two desks: two people's results may be under one "
+            f"number. Look at each form: {told}."
         )
-    if left:
-        text = f"{len(kept.open)} numbers of paper forms are not accounted for: {'; '.join(left)}."
-        journal.append(AlarmRaised(f"{alarm}{len(lines)}", "downtime desk", text[:1000]))
+        journal.append(AlarmRaised(f"{two}{position}", "downtime desk", text[:1000]))
 
 
 def _alarm_erased(journal: Writer, alarm: str, erased: Sequence[str]) -> None:
