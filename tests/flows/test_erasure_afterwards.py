@@ -23,6 +23,7 @@ from tourniquet.flows.ask_erasure import approve_erasure, ask_erasure
 from tourniquet.flows.break_glass import break_glass
 from tourniquet.flows.carry_out_erasures import carry_out_erasures
 from tourniquet.flows.desk_export import export_book, open_export
+from tourniquet.flows.desk_id import begin_id
 from tourniquet.flows.desk_work import issue_numbers, note_call
 from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.flows.moving import Moving, PlannedLine, apply_lines
@@ -33,6 +34,7 @@ from tourniquet.flows.reserve_numbers import reserve_numbers
 from tourniquet.flows.see_access import see_access
 from tourniquet.kernel.errors import NotFound, StorageUnavailable, UserError
 from tourniquet.pathology.desk_numbers import FormNumber
+from tourniquet.pathology.desk_reading import make_folder
 from tourniquet.pathology.models import CriticalCall, DiagnosticReport
 from tourniquet.patients.entries import ReadingUnnamed
 from tourniquet.patients.grounds import CARE, GLASS, Why
@@ -219,7 +221,9 @@ def test_without_a_file_the_sweep_makes_none(database: Database) -> None:
 def desk(database: Database, tmp_path: Path) -> DowntimeDesk:
     seed_region()
     admin = Viewer("admin", Role.ADMINISTRATOR)
-    reserve_numbers(2, desk="desk", purpose="a drill", viewer=admin, now=NOW)
+    make_folder(tmp_path / "desk")
+    own = begin_id(tmp_path / "desk")
+    reserve_numbers(2, desk=own, purpose="a drill", viewer=admin, now=NOW)
     seal()
     desk = make_desk(tmp_path / "desk")
     desk.unlock_with_root(read_root(keys_folder()), ("amara", "bola"))
