@@ -10,13 +10,17 @@ import pyrage
 from tests.flows.test_cli_record import NHS, answer, tourniquet
 from tests.flows.test_cli_vault import take
 from tests.support.database import Database
+from tourniquet.flows.desk_id import begin_id
+from tourniquet.pathology.desk_reading import make_folder
 from tourniquet.record.keys import only_one
 
 
 def sealed(database: Database, tmp_path: Path) -> tuple[str | Path, ...]:
     """A home with a sealed record; the arguments that name it for a desk."""
     take(database, tmp_path, 1, 2)
-    answer(tourniquet(database, "record", "reserve-numbers", "20", "--for-desk", "east", "--json"))
+    make_folder(tmp_path / "east")
+    own = begin_id(tmp_path / "east")
+    answer(tourniquet(database, "record", "reserve-numbers", "20", "--for-desk", own, "--json"))
     answer(tourniquet(database, "record", "seal", "--json"))
     home = database.home
     return (
@@ -40,13 +44,17 @@ def test_find_export_and_reconcile(sqlite_database: Database, tmp_path: Path) ->
     found = answer(history(sqlite_database, *desk, "--find", NHS, "--json"))
     assert (len(found["patients"]), found["people"]) == (1, 1)
     assert b"1 found among 1 people" in history(sqlite_database, *desk, "--find", NHS).stdout
+    assert found["warnings"] == []
+    unpinned = (*desk[:4], *desk[6:])
+    said = history(sqlite_database, *unpinned, "--find", NHS).stdout
+    assert b"Warning: The key of the record is not pinned." in said
     written = answer(history(sqlite_database, *desk, "--export", export, "--json"))
-    assert written["lines"] == 4  # begun, and unlocked three times
+    assert written["lines"] == 5  # begun, and unlocked four times
     away.rename(database)
     taken = answer(tourniquet(sqlite_database, "record", "reconcile", export, "--json"))
-    assert (taken["new"], taken["issued"], taken["not_accounted"]) == (4, 0, [])
+    assert (taken["new"], taken["issued"], taken["not_accounted"]) == (5, 0, [])
     again = tourniquet(sqlite_database, "record", "reconcile", export)
-    assert b"0 of 4 lines were new" in again.stdout
+    assert b"0 of 5 lines were new" in again.stdout
     assert NHS.encode() not in export.read_bytes()
 
 
@@ -121,6 +129,10 @@ def test_accounts_of_the_desk(sqlite_database: Database, tmp_path: Path) -> None
         tourniquet(sqlite_database, *account, "--role", "keeper", "--holder", *own, "--json")
     )
     assert len(made["password"]) >= 12
+    assert made["desk_id"] == begin_id(tmp_path / "east")
+    named = tourniquet(sqlite_database, "record", "reserve-numbers", "20", "--for-desk", "east")
+    assert named.returncode == 1
+    assert b"not the id of a desk" in named.stderr
     assert made["password"].encode() not in (tmp_path / "east/accounts.json").read_bytes()
     wrong = tourniquet(sqlite_database, *account, "--role", "lead", *own)
     assert wrong.returncode == 1

@@ -16,19 +16,22 @@ from tests.support.database import Database
 from tests.support.desk import make_desk, make_shares, open_reading, serving, signed_in
 from tests.support.forging import forged, saying
 from tests.support.sealing import opened, seal
-from tourniquet.directory.desk_roles import DeskRole
+from tourniquet.directory.desk_roles import DeskRole, DeskUser
 from tourniquet.flows.downtime_desk import WORDS_HELD_SECONDS, DowntimeDesk
 from tourniquet.kernel.errors import IntegrityError, OperatorError, UserError
 from tourniquet.pathology import desk_reading
 from tourniquet.pathology.desk_history import Histories
 from tourniquet.pathology.desk_lines import DeskUnlocked, RecordOpened
+from tourniquet.pathology.desk_reading import DeskReading
 from tourniquet.patients.entries import Demographics, PatientRegistered, RecordRead
 from tourniquet.patients.queries import Wanted
 from tourniquet.record import following
+from tourniquet.record.disk import LocalFiles
 from tourniquet.record.entries import ErasureWithdrawn
 from tourniquet.record.journal import Act, writing
 from tourniquet.record.keys import read_root
 from tourniquet.record.sealer import keys_folder, vault_folder
+from tourniquet.site import desk_server
 from tourniquet.web.desk.patients import REASON_HOLDS
 
 NHS = "9990000018"  # the first of the region's people, who has results
@@ -57,6 +60,7 @@ def test_two_named_people_unlock_it_together(people: list[str], tmp_path: Path) 
         amara, bola, rita = signed_in("amara"), signed_in("bola"), signed_in("rita")
         for page in ("/", f"/patients/{people[0]}/", f"/patients/{people[0]}/open/"):
             assert amara.get(page).headers["Location"] == "/unlock/"
+        before = amara.get("/unlock/").content.decode()
         locked = text_of(rita.get("/unlock/"))
         assert "You are none of them" in locked
         assert "While it is locked the desk does not follow the record" in locked
@@ -68,7 +72,9 @@ def test_two_named_people_unlock_it_together(people: list[str], tmp_path: Path) 
         short = " ".join(word[:4] for word in words[0].split())  # as the page says
         assert post(amara, "/unlock/", {"words": short.upper()}).status_code == 303
         assert "Words taken" in text_of(bola.get("/unlock/"))
-        assert words[0].split()[5] not in amara.get("/unlock/").content.decode()
+        after = amara.get("/unlock/").content.decode()
+        shown = [word for word in words[0].split() if word in after and word not in before]
+        assert not shown, "a page's own mark-up has words of the list, too"
         again = post(bola, "/unlock/", {"words": words[0]})
         assert "Somebody else has typed this share" in text_of(again)
         assert desk.unlocked is None
@@ -167,20 +173,97 @@ def test_a_reason_holds_for_a_quarter_of_an_hour_and_for_one_patient(
         assert rita.get(f"/patients/{people[0]}/").status_code == 303
 
 
-def test_a_disk_that_is_full_refuses_no_care(people: list[str], tmp_path: Path) -> None:
+def test_a_disk_that_is_full_refuses_no_care(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = unlocked(tmp_path)
-    book = desk.demand().book
-    book._disk._files.write_at = _full  # type: ignore[attr-defined,method-assign] # a disk that is full
     with serving(desk):
         rita = signed_in("rita")
-        post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
-        page = text_of(rita.get(f"/patients/{people[0]}/"))
-        assert "This opening could not be written down" in page
-        assert "Haemoglobin" in page
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalFiles, "write_at", _full)
+            post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
+            page = text_of(rita.get(f"/patients/{people[0]}/"))
+            assert "This opening could not be written down" in page
+            assert "Haemoglobin" in page
+            assert "book cannot be written: No space left on device" in page
         post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
         page = text_of(rita.get(f"/patients/{people[0]}/"))
         assert "could not be written down" not in page  # there is room again
-    assert len(desk.demand().lines()) == 2
+        assert "cannot be written" not in page
+    assert len(desk.demand().lines()) == 3, "the one that waited came first"
+
+
+def test_a_desk_whose_disk_is_full_is_unlocked_and_shows_histories(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MARK_EVERY", following.TILE_WIDTH)
+    fill(people[0], 300)
+    desk = make_desk(tmp_path / "desk")
+    with monkeypatch.context() as patch, serving(desk):
+        patch.setattr(LocalFiles, "write_at", _full)
+        desk.unlock_with_root(read_root(keys_folder()), ("amara", "bola"))
+        desk.follow()
+        assert desk.demand().reading.standing.is_complete
+        assert not desk.demand().reading.standing.fault
+        rita = signed_in("rita")
+        assert "book cannot be written: No space left" in text_of(rita.get("/"))
+        post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
+        assert "Haemoglobin" in text_of(rita.get(f"/patients/{people[0]}/"))
+        rec = signed_in("rec")
+        refused = rec.get("/forms/")
+        assert refused.status_code == 503
+        assert "Nothing was kept of this" in text_of(refused)
+    desk.note_opening(rita_of(desk), people[0], why="room again")
+    kinds = [type(line) for line in desk.demand().lines()]
+    assert kinds == [DeskUnlocked, RecordOpened, RecordOpened]
+
+
+def rita_of(desk: DowntimeDesk) -> DeskUser:
+    found = desk.accounts.find("rita")
+    assert found is not None
+    return found
+
+
+def test_a_book_that_was_changed_keeps_nobody_from_a_history(
+    people: list[str], tmp_path: Path
+) -> None:
+    unlocked(tmp_path)
+    book = tmp_path / "desk/book"
+    whole = book.read_bytes()
+    book.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    desk = unlocked(tmp_path)
+    with serving(desk):
+        rita, rec = signed_in("rita"), signed_in("rec")
+        assert "book cannot be opened" in text_of(rita.get("/"))
+        post(rita, f"/patients/{people[0]}/open/", {"reason": "treating"})
+        page = text_of(rita.get(f"/patients/{people[0]}/"))
+        assert "Haemoglobin" in page
+        assert "could not be written down" in page
+        for path in ("/results/", "/forms/"):
+            assert rec.get(path).status_code == 503, path
+    assert book.read_bytes()[:-1] == whole[:-1]
+    assert len(book.read_bytes()) == len(whole), "kept as evidence"
+
+
+def test_a_damaged_part_of_the_index_is_made_again_from_the_vault(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MARK_EVERY", following.TILE_WIDTH)
+    fill(people[0], 600)
+    first = open_reading(tmp_path / "desk")
+    first.follow()
+    parts = sorted((tmp_path / "desk/index").iterdir())
+    assert len(parts) >= 2
+    for part in parts[:2]:
+        content = part.read_bytes()
+        for changed in (content[:-1] + bytes([content[-1] ^ 1]), content[:40], b""):
+            part.write_bytes(changed)
+            again = open_reading(tmp_path / "desk")
+            assert again.standing.position < first.standing.position
+            again.follow()
+            assert again.standing == first.standing
+            assert again.index.search(Wanted(number=NHS)) == first.index.search(Wanted(number=NHS))
+            assert part.read_bytes() != changed, "written anew"
 
 
 def _full(*_: object) -> None:
@@ -322,7 +405,7 @@ def test_a_vault_that_was_changed_is_said_and_what_was_verified_stays(
     with serving(desk):
         rita = signed_in("rita")
         page = text_of(rita.get("/", {"number": NHS}))
-        assert "The vault can't be read further" in page
+        assert "The vault cannot be read further" in page
         assert "1 found" in page
 
 
@@ -340,7 +423,7 @@ def test_an_erasure_that_is_not_in_its_form_is_said_on_every_page(
         "Somebody must look at this: Entries of erasures that are not as a sealer writes them: 1,"
         in page
     )
-    assert "The vault can't be read further" not in page
+    assert "The vault cannot be read further" not in page
     assert "1 found" in page
 
 
@@ -413,3 +496,51 @@ def test_following_stops_when_its_time_is_over_and_goes_on(
     assert reading.standing.position < reading.standing.checkpoint.size
     reading.follow()
     assert reading.standing.is_complete
+
+
+def test_what_is_typed_as_a_name_and_is_none_is_written_down_nowhere(
+    people: list[str], tmp_path: Path
+) -> None:
+    desk = unlocked(tmp_path)
+    with serving(desk):
+        stranger = Client(
+            enforce_csrf_checks=True, SERVER_NAME="127.0.0.1", HTTP_ACCEPT="text/html"
+        )
+        for name in ("correct horse battery", "rita"):
+            wrong = post(stranger, "/sign-in/", {"username": name, "password": "x"})
+            assert wrong.status_code == 400
+    kept = (tmp_path / "desk/access.jsonl").read_text()
+    assert "horse" not in kept
+    assert '"account": "unknown name"' in kept
+    assert '"sign-in refused", "account": "rita"' in kept
+
+
+def test_a_fault_that_nobody_foresaw_stops_no_following(
+    people: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    desk = unlocked(tmp_path)
+    monkeypatch.setattr(desk_server, "LOOK_SECONDS", 0.001)
+    reading = desk.demand().reading
+    assert isinstance(reading, DeskReading)
+    looked, faults, look = threading.Event(), list[str](), reading.follower.look
+    failures = iter((KeyError("OKAFOR"), OSError(2, "OKAFOR"), None))
+
+    def look_once() -> bool:
+        failure = next(failures, None)
+        faults.append(reading.standing.fault)
+        if failure is not None:
+            raise failure
+        if len(faults) > 3:
+            looked.set()
+        return look()
+
+    monkeypatch.setattr(reading.follower, "look", look_once)
+    follower = desk_server._Follower(desk)
+    follower.start()
+    assert looked.wait(20)
+    follower.stop()
+    follower.join()
+    assert ["KeyError" in faults[1], "FileNotFoundError" in faults[2]] == [True, True]
+    assert faults[3] == ""
+    assert not any("OKAFOR" in text for text in (*faults, caplog.text))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +13,19 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.support.database import Database, Databases
 from tests.support.erasing import empty_somebody, list_found, list_persons, read_everything
-from tests.support.messages import MARY, MARY_NUMBER, NOW, TOM, adt, oml, oru, pid, send, valid_nhs
+from tests.support.messages import (
+    MARY,
+    MARY_NUMBER,
+    NOW,
+    TOM,
+    TOM_NUMBER,
+    adt,
+    oml,
+    oru,
+    pid,
+    send,
+    valid_nhs,
+)
 from tests.support.replaying import assert_replay_equal
 from tests.support.small_region import set_up
 from tourniquet.directory.roles import Role, Viewer
@@ -22,10 +37,18 @@ from tourniquet.incident.models import TimelineEvent
 from tourniquet.kernel.errors import NotFound, StorageUnavailable
 from tourniquet.pathology.models import DiagnosticReport, Observation, ReportVersion
 from tourniquet.patients.belongings import list_perhaps_same
+from tourniquet.patients.entries import (
+    Demographics,
+    IdentifierFact,
+    PatientRegistered,
+    PatientUpdated,
+)
 from tourniquet.patients.models import Patient, Reading
+from tourniquet.patients.rules import NHS, SUPERSEDED
 from tourniquet.record.emptying import empty_patient, find_stray_entries, people_of
-from tourniquet.record.journal import Act, writing
-from tourniquet.record.models import JournalEntry, Message
+from tourniquet.record.erasures import get_erasure
+from tourniquet.record.journal import Act, read_head, writing
+from tourniquet.record.models import Erasure, JournalEntry, Message
 from tourniquet.record.replay import replayed_models
 from tourniquet.record.sweeping import sweep_database
 
@@ -239,6 +262,109 @@ def test_whom_a_message_only_resembles_or_names_keeps_it(database: Database) -> 
     assert emptied.messages == ()
     assert emptied.mentions == (mother, both)
     assert JournalEntry.objects.get(pk=digits).body is not None
+
+
+def test_a_number_that_somebody_else_has_today_takes_nothing_of_theirs(database: Database) -> None:
+    send(adt("A28", "D1"))
+    mary = id_of("AXTON")
+    first = refuse(adt("A40", "D2", pid(local="")))
+    assert find_stray_entries(mary).messages == (first,)
+    # The number was Zoe's all along: Mary gets another one.
+    corrected = IdentifierFact(system=NHS, value=valid_nhs("999000005"))
+    former = IdentifierFact(system=NHS, value=MARY_NUMBER, state=SUPERSEDED)
+    with writing(Act("test", NOW)) as journal:
+        person = Demographics(family_name="AXTON", given_names="MARY", birth_date=date(1945, 7, 14))
+        journal.append(PatientUpdated(person=person, identifiers=(corrected, former)), subject=mary)
+    found = find_stray_entries(mary)
+    assert (found.messages, found.mentions) == ((first,), ())
+    zoe = Demographics(family_name="CASTLE", given_names="ZOE", birth_date=date(1970, 1, 1))
+    number = IdentifierFact(system=NHS, value=MARY_NUMBER)
+    with writing(Act("test", NOW)) as journal:
+        journal.append(PatientRegistered(person=zoe, identifiers=(number,)), subject="zoe")
+    found = find_stray_entries(mary)
+    assert (found.messages, found.mentions) == ((), (first,))  # what is about Zoe is not Mary's
+    assert find_stray_entries("zoe").messages == ()  # in Mary's name: a person must look
+
+
+def test_a_namesake_born_the_same_day_keeps_what_has_no_number(database: Database) -> None:
+    send(adt("A28", "D1"))
+    nameless = refuse(adt("A40", "D2", pid("", local="")))
+    assert find_stray_entries(id_of("AXTON")).messages == (nameless,)
+    send(adt("A28", "D3", pid(TOM_NUMBER, local="A9^^^RJ1^MR", family="Axton", given="Mary Ann")))
+    mary, other = Patient.objects.order_by("registered_at", "pk").values_list("pk", flat=True)
+    for one in (mary, other):
+        found = find_stray_entries(one)
+        assert (found.messages, found.mentions) == ((), (nameless,))
+
+
+def test_a_message_about_two_goes_with_the_last_of_them(
+    database: Database, databases: Databases
+) -> None:
+    send(adt("A28", "D1"), adt("A28", "D2", TOM), adt("A28", "D3", ZOE))
+    both = refuse(adt("A40", "D4", MARY, TOM))
+    kin = refuse(adt("A40", "D5", TOM, ZOE, f"NK1|1|AXTON^MARY|MTH||||||||||{MARY_NUMBER}"))
+    mary, tom, zoe = map(id_of, ("AXTON", "BARLOW", "CASTLE"))
+    looked = find_stray_entries(tom)
+    assert looked.messages == ()
+    assert carry_out(mary).mentions == f"{both},{kin}"
+    assert not find_stray_entries(tom).is_for_same(looked)
+    assert JournalEntry.objects.get(pk=both).body is not None
+    done = carry_out(tom)
+    assert str(both) in done.keys.split(",")
+    assert done.mentions == str(kin)  # Zoe is there still, and Mary was no PID in it
+    assert JournalEntry.objects.get(pk=both).body is None
+    assert JournalEntry.objects.get(pk=kin).body is not None
+    assert str(kin) in carry_out(zoe).keys.split(",")
+    assert_replay_equal(databases, database)
+
+
+def carry_out(patient: str) -> Erasure:
+    """The whole procedure for one person, in time for the next; the erasure as it is then."""
+    from tests.flows.test_erasure import approved
+    from tourniquet.flows.carry_out_erasures import carry_out_erasures
+
+    erasure = approved(patient, moment=NOW)
+    assert carry_out_erasures(now=NOW + timedelta(days=14)).carried_out == (erasure,)
+    return get_erasure(erasure)
+
+
+def test_in_entries_about_others_the_number_is_named_and_left(database: Database) -> None:
+    send(adt("A28", "D1"), adt("A28", "D2", TOM), oru("C1", MARY))
+    spaced = f"{MARY_NUMBER[:3]} {MARY_NUMBER[3:6]} {MARY_NUMBER[6:]}"
+    before = read_head().position
+    send(
+        *(
+            oru(f"C{at}", TOM, number=f"L{at}", more=[f"NTE|1||{'x' * at}{sign}{number}, mother"])
+            for at, (sign, number) in enumerate(
+                [("", MARY_NUMBER), ("", spaced), ("", spaced.replace(" ", "-")), (" ", spaced)], 5
+            )
+        ),
+        oru("C2", TOM, number="L2", more=[f"NTE|1||1{MARY_NUMBER}"]),
+    )
+    mary, tom = id_of("AXTON"), id_of("BARLOW")
+    found = find_stray_entries(mary)
+    entries = JournalEntry.objects.filter(pk__in=found.mentions)
+    assert set(entries.values_list("subject", flat=True)) == {tom}
+    named = JournalEntry.objects.filter(kind="message.applied", pk__gt=before, subject=tom)
+    wanted = [
+        one.pk
+        for one in named
+        if b"L2|" not in b64decode(json.loads(bytes(one.body or b""))["raw"])
+    ]
+    assert len(wanted) == 4
+    assert set(wanted) <= set(found.mentions)
+    assert find_stray_entries(tom).mentions == ()
+    # What was looked through is not looked at again, whatever came since about nobody.
+    send(oru("C3", TOM, number="L3", more=[f"NTE|1||{MARY_NUMBER}"]))
+    send(adt("A31", "D4", pid(local="B700007^^^RJ1^MR")))
+    with CaptureQueriesContext(connection) as asked:
+        again = find_stray_entries(mary, found)
+    through = f'"position" > {found.elsewhere.through}'
+    assert [row for row in asked.captured_queries if through in row["sql"]]
+    assert set(again.mentions) > set(found.mentions)
+    emptied = empty_somebody(mary)
+    assert emptied.mentions == again.mentions
+    assert not JournalEntry.objects.filter(pk__in=emptied.mentions, body=None).exists()
 
 
 def test_a_message_that_was_taken_in_later_is_theirs_whose_it_became(

@@ -31,7 +31,7 @@ from tourniquet.record.restoring import (
     prepare_target,
     restore,
 )
-from tourniquet.record.sealer import keys_folder, vault_folder
+from tourniquet.record.sealer import keys_folder, open_sealer, vault_folder
 from tourniquet.record.verification import verify_vault
 
 LATER = NOW + timedelta(minutes=5)
@@ -195,6 +195,31 @@ def test_a_journal_that_was_not_sealed_here_is_refused(database: Database) -> No
         seal()
 
 
+def test_a_journal_that_goes_back_under_the_sealer_stops_it_at_the_next_look(
+    database: Database,
+) -> None:
+    append(*(alarm(f"a{number}") for number in range(4)))
+    with only_one(keys_folder()):
+        sealer = open_sealer(now=NOW)
+        try:
+            while sealer.seal_next(now=NOW):
+                pass
+            assert sealer.read_next() == []
+            JournalEntry.objects.filter(position__gte=3).delete()
+            with pytest.raises(IntegrityError, match="shorter than the vault"):
+                sealer.read_next()
+            append(alarm("b"), alarm("c"))  # as long as it was
+            with pytest.raises(IntegrityError, match="not the one that was sealed here") as caught:
+                sealer.read_next()
+            assert caught.value.where == "position 4"
+            append(alarm("d"))  # and longer
+            with pytest.raises(IntegrityError, match="not the one that was sealed here"):
+                sealer.read_next()
+            assert sealer.position == 4
+        finally:
+            sealer.close()
+
+
 def test_an_older_vault_is_not_written_on(database: Database, tmp_path: Path) -> None:
     append(applied(PATIENT, "A"))
     seal()
@@ -282,6 +307,7 @@ def test_a_database_has_one_sealer(databases: Databases, database: Database) -> 
         other.execute("SELECT pg_advisory_lock(%s)", [SEALER_LOCK])
         with pytest.raises(UserError, match="Another sealer is at work on this database"):
             seal()
+        other.execute("SELECT pg_advisory_unlock(%s)", [SEALER_LOCK])  # a closed session may linger
     assert seal() == 1
     assert seal() == 0
 

@@ -16,9 +16,11 @@ from tests.support.database import Database
 from tests.support.mllp import person, report
 from tests.support.sealing import seal
 from tourniquet.edge import vault_files
+from tourniquet.edge.acknowledging import AnswerHold, WitnessBoard
+from tourniquet.edge.counters import MllpCounters
 from tourniquet.flows import keep_cosignature as keeping
 from tourniquet.flows.keep_cosignature import keep_cosignature
-from tourniquet.flows.receive_messages import Received, receive_group
+from tourniquet.flows.receive_messages import Answer, Received, receive_group
 from tourniquet.kernel.errors import IntegrityError, NotFound, OperatorError, UserError
 from tourniquet.record import witness
 from tourniquet.record.disk import Disk, LocalFiles
@@ -43,6 +45,7 @@ from tourniquet.record.witness import (
     METER,
     METER_SECONDS,
     WITNESSED_FILE,
+    Mark,
     ProtectionMeter,
     ProtectionReader,
     find_witness_key,
@@ -420,6 +423,75 @@ def test_a_database_that_was_put_back_protects_nothing(pinned: Database) -> None
         keep_cosignature(cosigned())
 
 
+def test_one_that_goes_back_under_a_running_server_protects_nothing(pinned: Database) -> None:
+    reader = ProtectionReader()
+    keep_cosignature(cosigned())
+    before = reader.read()
+    assert before is not None
+    assert before.fits
+    head = read_head().position
+    kept = list(JournalEntry.objects.filter(position=head).values())
+    JournalEntry.objects.filter(position=head).delete()
+    take(report("R2", NHS, "F2"), report("R3", NHS, "F3"))  # it grows beyond where it was
+    for _ in range(2):
+        found = reader.read()
+        assert found is not None
+        assert (found.witnessed, found.fits) == (0, False)
+        assert reader.mark.position == 0
+    JournalEntry.objects.filter(position__gte=head).delete()
+    JournalEntry.objects.create(**kept[0])  # the right database is back
+    assert reader.read() == before
+
+
+def test_messages_on_positions_given_out_again_are_counted_as_unprotected(
+    pinned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AA at level `replica`, through the route that takes cosignatures and the real journal."""
+    board, counters, moment = WitnessBoard(), MllpCounters(), [100.0]
+    delivered: list[str] = []
+    hold: AnswerHold[str] = AnswerHold(
+        lambda pairs: delivered.extend(ticket for ticket, _ in pairs),
+        seconds=5.0,
+        counters=counters,
+        board=board,
+        now=lambda: moment[0],
+    )
+    monkeypatch.setattr(vault_files, "BOARD", board)
+    assert hand_over(cosigned()).status_code == 200
+    head = int(note().text.splitlines()[1])
+    assert board.size == head
+    hold.put([("repeat", Answer("AA", b"", 1, "", head))])
+    assert delivered == ["repeat"]
+    JournalEntry.objects.filter(position__gte=head).delete()  # and the token's account
+    through = take(report("R2", NHS, "F2"))[0]
+    assert through >= head
+    if through > head:  # which position a message comes to is not this test's affair
+        JournalEntry.objects.filter(position__gt=head).delete()
+    hold.put([("new", Answer("AA", b"", 1, "", head))])
+    assert (delivered, board.size) == (["repeat"], 0)
+    assert hand_over(cosigned()).status_code == 500
+    assert board.size == 0
+    moment[0] += 5.0
+    assert [one.pairs[0][0] for one in hold._due()] == ["new"]
+    assert (counters.unprotected, counters.journal_went_back) == (1, 1)
+
+
+def test_an_older_cosignature_does_not_bring_the_newest_back(
+    pinned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept in the file may cover more than the journal still has."""
+    board = WitnessBoard()
+    monkeypatch.setattr(vault_files, "BOARD", board)
+    older = cosigned()
+    size = int(note().text.splitlines()[1])
+    take(report("R2", NHS, "F2"))
+    seal()
+    keep_cosignature(cosigned())
+    JournalEntry.objects.filter(position__gt=size).delete()
+    assert hand_over(older).status_code == 200
+    assert board.size == size
+
+
 def test_a_vault_that_was_put_back_protects_nothing(pinned: Database) -> None:
     older = pinned.home / "older"
     shutil.copytree(vault_folder(), older)
@@ -549,7 +621,7 @@ def test_what_was_handed_out_comes_back_without_a_look_at_the_tree(
 def test_under_traffic_the_newest_is_written_once_a_second(
     pinned: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[int] = []
+    told: list[Mark] = []
     first = keep_cosignature(cosigned())
     earlier = [cosigned()]
     for number in range(2, 5):
@@ -557,7 +629,7 @@ def test_under_traffic_the_newest_is_written_once_a_second(
         seal()
         earlier.append(cosigned())
     kept = keep_cosignature(earlier[1], believed=told.append)
-    assert told == [kept.checkpoint.size]
+    assert [one.position for one in told] == [kept.checkpoint.size]
     assert find_witnessed() == first  # not yet: there is more to come
     last = keep_cosignature(earlier[-1], believed=told.append)
     assert find_witnessed() == last

@@ -28,6 +28,7 @@ from tourniquet.record.bucket import VAULT, BucketVault
 from tourniquet.record.copying import copy_vault
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.key_list import KEYS_FILE, make_step
+from tourniquet.record.moment import VaultMoment
 from tourniquet.record.notes import LOG_KEY, Checkpoint, Note, Signature, Signer, sign
 from tourniquet.record.objects import Stored
 from tourniquet.record.replica import Rewritten
@@ -140,7 +141,7 @@ def test_a_copy_goes_back_into_a_folder(world: World, tmp_path: Path) -> None:
     target = tmp_path / "vault"
     target.mkdir()
     reader = BucketVault(world.objects, KEY)
-    copy_vault(reader, Disk(LocalFiles(target)))
+    copy_vault(VaultMoment(reader), Disk(LocalFiles(target)), KEY)
     reader.close()
     assert verify_vault(Disk(LocalFiles(target)), KEY).checkpoint == world.source.checkpoint
     grown = Vault(Disk(LocalFiles(target)), SIGNER)  # the log goes on from it

@@ -52,7 +52,9 @@ def tell_intake() -> None:
     merge_into(other.pk, mary.pk, viewer=ann, comment="The same.", now=NOW)
     send(b"not a message", oru("C7", number="L9"))
     review_message(list_refused_messages()[0].position, viewer=ann, note="Seen.", now=NOW)
-    reserve_numbers(10, desk="east", purpose="", viewer=Viewer("adm", Role.ADMINISTRATOR), now=NOW)
+    reserve_numbers(
+        10, desk="EAST0000", purpose="", viewer=Viewer("adm", Role.ADMINISTRATOR), now=NOW
+    )
     _tell_of_a_desk(ann)
     report = DiagnosticReport.objects.get(filler_number="L5")
     with writing(Act("ann", NOW)) as journal:

@@ -17,7 +17,7 @@ def tell_access() -> None:
     from tourniquet.flows.read_record import read_record
     from tourniquet.flows.see_access import see_access
     from tourniquet.kernel.clock import service_day
-    from tourniquet.patients.entries import ExportStopped, FirstRecordRead
+    from tourniquet.patients.entries import ExportStopped, FirstRecordRead, ReadingUnnamed
     from tourniquet.patients.grounds import GLASS, WORKLIST, Why
     from tourniquet.patients.models import Patient
     from tourniquet.record.journal import Act, writing
@@ -43,6 +43,7 @@ def tell_access() -> None:
         journal.append(FirstRecordRead(), subject=first.pk)
         stopped = ExportStopped(account="feed", day=service_day(NOW), read=2, asked=9, limit=10)
         journal.append(stopped)
+        journal.append(ReadingUnnamed(role="hospital", late_by="ann"))
     allow_export(
         "feed", hours=2, reason="A new system.", viewer=admin, now=NOW + timedelta(hours=1)
     )

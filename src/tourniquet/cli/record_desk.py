@@ -95,7 +95,7 @@ def open_bundle_desk(file: Path, identity: Path | None, folder: Path | None) -> 
     return DowntimeDesk(
         DeskPlaces(file.parent, file.parent, own),
         parse_verifier_key(bundle.key),
-        key_pinned=True,
+        key_pinned=bundle.key_pinned,
         now=lambda: datetime.now(UTC),
     )
 
@@ -133,6 +133,7 @@ def write_export(desk: DowntimeDesk, file: Path, *, as_json: bool) -> None:
                 "void": len(kept.void),
                 "unused": len(kept.unused),
                 "not_accounted": kept.describe_open(),
+                "elsewhere": kept.describe_elsewhere(),
             }
         )
         return
@@ -185,7 +186,7 @@ def take_away(
     elif pack is not None:
         title = choice.file.stem if choice.file else choice.practice or "Everybody"
         _write(pack, make_pack(user, people, title=title, why=choice.why))
-    _tell_taken(bundle or pack, people, unknown, as_json=as_json)
+    _tell_taken(bundle or pack, people, unknown, list_warnings(desk), as_json=as_json)
 
 
 def _new_passphrase() -> str:
@@ -215,11 +216,40 @@ def _people(desk: DowntimeDesk, choice: Choice) -> tuple[list[str], list[int]]:
     return list(dict.fromkeys(found)), unknown
 
 
-def _tell_taken(file: Path | None, people: list[str], unknown: list[int], *, as_json: bool) -> None:
+def list_warnings(desk: DowntimeDesk) -> list[str]:
+    """What the desk's pages would say of its data now, where something is left out of it."""
+    from tourniquet.web.desk.access import run_desk
+    from tourniquet.web.desk.rendering import data_mark
+
+    run_desk(desk)
+    mark = data_mark()
+    if mark is None:
+        return []
+    pinned = [] if mark.key_pinned else ["The key of the record is not pinned."]
+    return [*mark.warnings, *pinned]
+
+
+def _tell_taken(
+    file: Path | None,
+    people: list[str],
+    unknown: list[int],
+    warnings: list[str],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        output.emit_json({"file": file, "people": len(people), "lines_without_patient": unknown})
+        output.emit_json(
+            {
+                "file": file,
+                "people": len(people),
+                "lines_without_patient": unknown,
+                "warnings": warnings,
+            }
+        )
         return
     output.say(f"{len(people)} histories written to {file}.")
+    for text in warnings:
+        output.say(f"Warning, said there too: {text}")
     for line in unknown:
         output.say(f"Line {line} of the list names nobody here, or more than one.")
 
@@ -229,19 +259,23 @@ def _tell_taken(file: Path | None, people: list[str], unknown: list[int], *, as_
 
 @click.command(
     name="reserve-numbers",
-    epilog=output.example("tourniquet record reserve-numbers 2000 --for-desk desk-east"),
+    epilog=output.example("tourniquet record reserve-numbers 2000 --for-desk 7KQ2M9XA"),
 )
 @click.argument("count", type=click.IntRange(1))
 @click.option(
-    "--for-desk", "desk_name", required=True, help="The desk, by the name of its own folder."
+    "--for-desk",
+    "desk_id",
+    required=True,
+    help="The desk, by its id: eight signs that `tourniquet record desk-account` prints.",
 )
 @click.option("--purpose", default="", help="A word on what they are for.")
 @output.home_option
 @output.json_option
-def reserve(*, count: int, desk_name: str, purpose: str, home: Path | None, as_json: bool) -> None:
+def reserve(*, count: int, desk_id: str, purpose: str, home: Path | None, as_json: bool) -> None:
     """Reserve numbers of paper forms for a downtime desk, before anything happens.
 
-    The desk finds them in the vault. Without any it uses its own emergency range.
+    The desk finds them in the vault. Without any it uses its own emergency range. A desk has an id
+    of its own, because two machines may have folders of one name.
     """
     output.configure_django(home=home)
     from tourniquet.directory.roles import Role, Viewer
@@ -250,13 +284,11 @@ def reserve(*, count: int, desk_name: str, purpose: str, home: Path | None, as_j
 
     open_home()
     viewer = Viewer(output.operator(), Role.ADMINISTRATOR)
-    block = reserve_numbers(
-        count, desk=desk_name, purpose=purpose, viewer=viewer, now=clock().now()
-    )
+    block = reserve_numbers(count, desk=desk_id, purpose=purpose, viewer=viewer, now=clock().now())
     if as_json:
         output.emit_json({"code": block.code, "first": block.first, "last": block.last})
     else:
-        output.say(f"{block} are reserved for {desk_name}.")
+        output.say(f"{block} are reserved for {desk_id}.")
 
 
 @click.command(
@@ -322,6 +354,9 @@ def _tell_reconciled(found: Reconciled, *, as_json: bool) -> None:
                 "void": {str(number): why for number, why in sorted(kept.void.items())},
                 "unused": len(kept.unused),
                 "not_accounted": kept.describe_open(),
+                "erased": list(found.erased),
+                "elsewhere": kept.describe_elsewhere(),
+                "clashes": [str(clash) for clash in found.clashes],
             }
         )
         return
@@ -336,6 +371,14 @@ def _tell_reconciled(found: Reconciled, *, as_json: bool) -> None:
     )
     for words in kept.describe_open():
         output.say(f"Not accounted for: {words}")
+    if found.erased:
+        output.say(
+            "Not taken in, because the person was erased meanwhile: " + "; ".join(found.erased)
+        )
+    for words in kept.describe_elsewhere():
+        output.say(f"Keyed here, given out by another desk: {words}")
+    for clash in found.clashes:
+        output.say(f"Look at this: {clash}")
 
 
 # Accounts -----------------------------------------------------------------------------------------
@@ -385,9 +428,11 @@ def account(
     output.configure_django(home=own, database_url="", settings_module=output.DESK_SETTINGS)
     from tourniquet.directory.desk_roles import DeskRole
     from tourniquet.flows.desk_accounts import DeskAccounts
+    from tourniquet.flows.desk_id import begin_id
     from tourniquet.pathology.desk_reading import make_folder
 
     make_folder(own)
+    desk_id = begin_id(own)
     accounts = DeskAccounts(own)
     if remove:
         accounts.remove(name)
@@ -397,10 +442,13 @@ def account(
         accounts.put(name, DeskRole.parse(role), given, holder=holder)
     if as_json:
         shown = {"password": made} if made and not remove else {}
-        output.emit_json({"name": name, "role": role, "removed": remove, **shown})
+        output.emit_json(
+            {"name": name, "role": role, "removed": remove, "desk_id": desk_id, **shown}
+        )
     elif remove:
         output.say(f"{name} removed.")
     else:
         output.say(f"{name} is {role} at the desk{' and unlocks it' if holder else ''}.")
+        output.say(f"The desk's id, for `tourniquet record reserve-numbers`: {desk_id}")
         if made:
             output.say(f"Password, shown once: {made}")

@@ -303,10 +303,11 @@ def _serve(
 
 
 def _find(desk: DowntimeDesk, number: str, *, as_json: bool) -> None:
+    from tourniquet.cli.record_desk import list_warnings
     from tourniquet.patients.queries import Wanted
 
     opened = desk.demand()
-    opened.reading.follow()
+    desk.follow()
     found = opened.reading.index.search(Wanted(number=number))
     standing = opened.reading.standing
     if as_json:
@@ -316,10 +317,13 @@ def _find(desk: DowntimeDesk, number: str, *, as_json: bool) -> None:
                 "as_of": standing.as_of,
                 "position": standing.position,
                 "people": standing.people,
+                "warnings": list_warnings(desk),
             }
         )
         return
     as_of = standing.as_of.isoformat() if standing.as_of else "never"
     output.say(f"{len(found)} found among {standing.people} people, data as of {as_of}.")
+    for text in list_warnings(desk):
+        output.say(f"Warning: {text}")
     for one in found:
         output.say(one.id)

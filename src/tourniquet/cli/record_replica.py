@@ -359,6 +359,7 @@ class _Puller:
                 now=datetime.now(UTC),
                 progress=lambda position: steps.describe(f"Pulled up to {position}"),
             )
+        _tell_aside(found)
         self._tell(replica)
         self._keep_up(at_once=True)
         self._erase(replica, vault, found)
@@ -387,6 +388,7 @@ class _Puller:
             while not stop.is_set():
                 found = replica.pull(self._place.vault, self._ring, now=datetime.now(UTC))
                 self._add(found)
+                _tell_aside(found)
                 steps.describe(f"Countersigned up to {found.checkpoint.size}")
                 if stop.is_set() or self._pause_seconds or not self._place.takes_notes:
                     self._tell(replica)
@@ -480,6 +482,16 @@ class _Puller:
             if isinstance(error, StorageUnavailable):
                 return  # told with the next pull
         self._told = str(note)
+
+
+def _tell_aside(found: Pulled) -> None:
+    """Say that something was pulled once which the source has not signed in the end."""
+    if found.aside:
+        output.note(
+            "tourniquet: a pull that was cut off had brought entries that the source does not have "
+            f"now. They were never countersigned, and lie in {found.aside}. Where nobody restored "
+            "the source meanwhile, find out who rewrote it."
+        )
 
 
 def _read_token(file: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +17,18 @@ from tourniquet.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from tourniquet.cli.vault_place import VaultPlace
+    from tourniquet.record.beyond import WholeReader
     from tourniquet.record.destroying import Destruction, MalformedErasure
     from tourniquet.record.keys import Keys
+    from tourniquet.record.missing import Missing
+    from tourniquet.record.moment import VaultMoment
+    from tourniquet.record.notes import Signer
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.vault import VaultReader
     from tourniquet.record.verification import Verified
 
 REPORT_FILE = "restore-report.note"
+LEFT_OUT_TOLD_MOST = 3
 
 
 @click.command(
@@ -87,6 +92,12 @@ REPORT_FILE = "restore-report.note"
     metavar="ERASURE",
     help="This erasure is nobody's (production was in others' hands): restore what it names.",
 )
+@click.option(
+    "--without-missing-keys",
+    is_flag=True,
+    help="The ring is older than the vault, and there is no newer: restore the entries whose key it"
+    " has not without their content, and name them.",
+)
 @output.json_option
 def command(
     *,
@@ -99,13 +110,16 @@ def command(
     report_file: Path | None,
     heed_erasures: bool,
     ignored: tuple[str, ...],
+    without_missing_keys: bool,
     as_json: bool,
 ) -> None:
     """Verify a vault, replay it into an empty database, compare, and write a signed report.
 
-    An interrupted restore goes on where it stopped when it is started again. A folder gets the
-    vault and its keys too, and can be served; with a URL, the one of --home does. Not with --at,
-    which is for looking. Passwords and tokens are not in the record: issue them anew.
+    Entries that lie whole behind its checkpoint, because a sealer or a pull was cut off, are
+    restored too. An interrupted restore goes on where it stopped when it is started again. A
+    folder gets the vault and its keys too, and can be served; with a URL, the one of --home does.
+    Not with --at, which is for looking. Passwords and tokens are not in the record: issue them
+    anew.
     """
     begun = time.monotonic()
     url = target if "://" in target else ""
@@ -116,45 +130,114 @@ def command(
     keys = _keys_folder(vault, keys)
     output.configure_django(home=folder or keys.parent, database_url=url)
     from tourniquet.cli.vault_place import open_vault
-    from tourniquet.record.destroying import ignore_erasures
-    from tourniquet.record.key_list import read_key_list
     from tourniquet.record.keys import open_keys
-    from tourniquet.record.log import read_last
-    from tourniquet.record.restoring import heeded_destructions, mark_restored
-    from tourniquet.record.vault import VaultReader
-    from tourniquet.record.verification import verify_vault
+    from tourniquet.record.restoring import mark_restored
 
-    opened_vault = open_vault(vault, key_file, where="--from")
-    key, disk = opened_vault.key, opened_vault.vault
+    place = open_vault(vault, key_file, where="--from")
     opened = open_keys(keys)
-    # 1. Verify.
-    with steps_to("Verifying", read_last(disk, key).size) as moved:
-        verified = verify_vault(disk, key, progress=moved)
-    opened_vault.tell_foreign()
-    reader = VaultReader(disk, verified.checkpoint.size)
-    last = _last_position(at, reader, opened)
+    # 1. Verify, and look what can be restored.
+    found = _look(place, opened, folder)
     # 2. Replay and compare.
     with output.progress("Looking for erasures"):
-        malformed: list[MalformedErasure] = []
-        destructions = heeded_destructions(
-            reader, opened.ring, ignore=ignored, heed=heed_erasures, malformed=malformed.append
-        )
-    _tell_malformed(malformed)
-    found = _restore(reader, opened, last, verified, destructions, key_pinned=key_file is not None)
-    report = replace(found, malformed=tuple(one.position for one in malformed))
+        wanted = _wanted(found, opened, at, ignored=ignored, heed=heed_erasures)
+    if not without_missing_keys:
+        wanted.missing.demand_none()
+    _tell_malformed(wanted.malformed)
+    report = _restore(found, wanted, opened, key_pinned=key_file is not None)
     # 3. The vault and its keys, so that the new home goes on with them.
+    lost = 0
     if folder is not None and at is None:
-        _complete(opened_vault, keys, folder)
-        if ignored:
-            ignore_erasures(folder / "keys", ignored)
+        lost = _complete(found, wanted, opened, keys, folder)
     # 4. Report.
-    note = report.signed(opened.get_signer(read_key_list(disk, key).newest))
-    place = report_file or (folder or Path.cwd()) / REPORT_FILE
-    with output.replacing(place) as file:
-        file.write(str(note))
+    written = report_file or (folder or Path.cwd()) / REPORT_FILE
+    with output.replacing(written) as file:
+        file.write(str(report.signed(found.signer)))
     # 5. Only now it is a home: until then an interrupted restore goes on.
-    mark_restored(verified.checkpoint.origin)
-    _tell(report, place, time.monotonic() - begun, as_json=as_json)
+    mark_restored(report.checkpoint.origin)
+    told = _Told(report, written, time.monotonic() - begun, lost, found.left_out())
+    _tell(told, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A verified vault as of one moment, up to its last whole entry."""
+
+    place: VaultPlace
+    disk: VaultMoment
+    verified: Verified
+    reader: WholeReader
+    signer: Signer
+
+    def left_out(self) -> list[str]:
+        """What lies behind that entry."""
+        from tourniquet.record.beyond import list_left_out
+
+        return list_left_out(self.disk, self.reader, self.verified.beyond)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What of a vault is restored: up to where, without what was destroyed, without which keys.
+
+    `ignored`: erasures that are nobody's; `malformed`: those that are not in their form.
+    """
+
+    last: int
+    ignored: Sequence[str]
+    destructions: Sequence[Destruction]
+    malformed: Sequence[MalformedErasure]
+    missing: Missing
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said at the end; `lost`: entries that the keys saw in a longer vault."""
+
+    report: RestoreReport
+    written: Path
+    seconds: float
+    lost: int
+    left_out: list[str]
+
+
+def _look(place: VaultPlace, keys: Keys, folder: Path | None) -> _Found:
+    """Verify a vault as it is now, and find what lies whole behind its checkpoint."""
+    from tourniquet.record.beyond import demand_goes_on, read_beyond
+    from tourniquet.record.key_list import read_key_list
+    from tourniquet.record.log import read_last
+    from tourniquet.record.moment import VaultMoment
+    from tourniquet.record.verification import verify_vault
+
+    disk = VaultMoment(place.vault)
+    with steps_to("Verifying", read_last(disk, place.key).size) as moved:
+        verified = verify_vault(disk, place.key, progress=moved)
+    place.tell_foreign()
+    with output.progress("Looking behind the checkpoint"):
+        reader = read_beyond(disk, verified.checkpoint.size, keys.ring)
+    if _is_in_place(place, folder):
+        demand_goes_on(disk, reader)
+    # Now rather than after hours: the report is signed with the newest key.
+    signer = keys.get_signer(read_key_list(disk, place.key).newest)
+    return _Found(place, disk, verified, reader, signer)
+
+
+def _wanted(
+    found: _Found, keys: Keys, at: str | None, *, ignored: Sequence[str], heed: bool
+) -> _Wanted:
+    """What to restore, by the words of the command. Raises: UserError, OperatorError."""
+    from tourniquet.record.missing import find_missing
+    from tourniquet.record.restoring import heeded_destructions
+
+    reader, ring = found.reader, keys.ring
+    malformed: list[MalformedErasure] = []
+    destructions = heeded_destructions(
+        reader, ring, ignore=ignored, heed=heed, malformed=malformed.append
+    )
+    destroyed = {key_id for one in destructions for key_id in one.keys}
+    missing = find_missing(reader, ring, destroyed=destroyed)
+    ring.leave_out(missing.keys)
+    last = _last_position(at, reader, keys)
+    return _Wanted(last, ignored, destructions, malformed, missing.up_to(last))
 
 
 @contextmanager
@@ -208,35 +291,33 @@ def _last_position(at: str | None, reader: VaultReader, keys: Keys) -> int:
     return find_position(reader, keys.ring, moment)
 
 
-def _restore(
-    reader: VaultReader,
-    keys: Keys,
-    last: int,
-    verified: Verified,
-    destructions: Sequence[Destruction],
-    *,
-    key_pinned: bool,
-) -> RestoreReport:
+def _restore(found: _Found, wanted: _Wanted, keys: Keys, *, key_pinned: bool) -> RestoreReport:
     from django.db import connection
 
     from tourniquet.record.restore_report import RestoreReport
     from tourniquet.record.restoring import compare, prepare_target, restore
 
+    reader, last, missing = found.reader, wanted.last, wanted.missing
     prepare_target()
     with steps_to("Restoring", last) as moved:
-        restored = restore(reader, keys.ring, last=last, destructions=destructions, progress=moved)
+        restored = restore(
+            reader, keys.ring, last=last, destructions=wanted.destructions, progress=moved
+        )
     with steps_to("Comparing", last) as moved:
         tables = compare(reader, last=last, progress=moved)
     return RestoreReport(
-        checkpoint=verified.checkpoint,
+        checkpoint=found.verified.checkpoint,
         key_pinned=key_pinned,
         position=restored.head.position,
         chain=restored.head.chain,
-        erased=restored.erased,
-        malformed=(),
+        erased=restored.erased - len(missing.positions),
+        malformed=tuple(one.position for one in wanted.malformed),
         database=connection.vendor,
         tables=tables,
         finished_at=datetime.now(UTC),
+        beyond=max(last - reader.signed, 0),
+        unreadable=len(missing.positions),
+        where_unreadable=missing.stretches(),
     )
 
 
@@ -255,25 +336,42 @@ def _keys_folder(vault: str, keys: Path | None) -> Path:
     return Path(vault).expanduser().parent / "keys"
 
 
-def _complete(place: VaultPlace, keys: Path, folder: Path) -> None:
-    """Give a restored home its vault and keys."""
+def _is_in_place(place: VaultPlace, folder: Path | None) -> bool:
+    """Whether the vault is the new home's own already."""
+    if place.folder is None or folder is None:
+        return False
+    return place.folder.resolve() == folder / "vault"
+
+
+def _complete(found: _Found, wanted: _Wanted, opened: Keys, keys: Path, folder: Path) -> int:
+    """Give a restored home its vault and keys; how many entries the keys saw more of."""
     from tourniquet.record.copying import copy_vault
+    from tourniquet.record.destroying import ignore_erasures
     from tourniquet.record.disk import Disk, LocalFiles
-    from tourniquet.record.keys import copy_keys
+    from tourniquet.record.finishing import finish_vault
+    from tourniquet.record.key_list import read_steps
+    from tourniquet.record.keys import copy_keys, settle_ring
+    from tourniquet.record.notes import NOTE_BYTES_MOST
     from tourniquet.record.vault import KEY_FILE
 
-    if place.folder is not None and place.folder.resolve() == folder / "vault":
-        return
+    key = found.place.key
     (folder / "vault").mkdir(mode=0o700, exist_ok=True)
-    source = place.vault
-    with output.progress("Copying the vault") as steps:
-        copy_vault(source, Disk(LocalFiles(folder / "vault")), progress=steps.advance)
-    line = source.read(KEY_FILE, bytes_most=4096)
-    Disk(LocalFiles(folder)).create({KEY_FILE: line})
+    vault = Disk(LocalFiles(folder / "vault"))
+    if not _is_in_place(found.place, folder):
+        with output.progress("Copying the vault") as steps:
+            copy_vault(found.disk, vault, key, progress=steps.advance)
+    with output.progress("Signing what was written down"):
+        changes = read_steps(found.disk)
+        checkpoint = finish_vault(vault, found.reader, changes, opened, key)
+    Disk(LocalFiles(folder)).replace(KEY_FILE, vault.read(KEY_FILE, bytes_most=NOTE_BYTES_MOST))
     copy_keys(keys, folder / "keys")
+    if wanted.ignored:
+        ignore_erasures(folder / "keys", wanted.ignored)
+    return settle_ring(folder / "keys", checkpoint, wanted.missing.keys, now=datetime.now(UTC))
 
 
-def _tell(report: RestoreReport, place: Path, seconds: float, *, as_json: bool) -> None:
+def _tell(told: _Told, *, as_json: bool) -> None:
+    report = told.report
     if as_json:
         output.emit_json(
             {
@@ -283,19 +381,41 @@ def _tell(report: RestoreReport, place: Path, seconds: float, *, as_json: bool) 
                 "key_pinned": report.key_pinned,
                 "erased": report.erased,
                 "malformed_erasures": list(report.malformed),
+                "beyond": report.beyond,
+                "left_out": told.left_out,
+                "lost": told.lost,
+                "unreadable": report.unreadable,
                 "rows": sum(report.tables.values()),
-                "report": place,
-                "seconds": round(seconds, 2),
+                "report": told.written,
+                "seconds": round(told.seconds, 2),
             }
         )
         return
     output.say(
-        f"{report.position} entries restored and compared with the vault in {seconds:.1f} s: "
+        f"{report.position} entries restored and compared with the vault in {told.seconds:.1f} s: "
         f"{sum(report.tables.values())} rows in {len(report.tables)} tables."
     )
+    if report.beyond:
+        output.say(
+            f"{report.beyond} entries lay whole behind the checkpoint of "
+            f"{report.checkpoint.size}, and were restored too."
+        )
+    if told.left_out:
+        names = ", ".join(told.left_out[:LEFT_OUT_TOLD_MOST])
+        output.say(f"Behind the last whole entry something is torn, and left out: {names}")
+    if told.lost:
+        output.say(
+            f"The keys saw a vault of {report.position + told.lost} entries; {told.lost} are lost "
+            "with it. A newer copy of the vault would have them."
+        )
     if report.erased:
         output.say(f"{report.erased} entries had been erased, and stay so.")
+    if report.unreadable:
+        output.say(
+            f"{report.unreadable} entries were restored WITHOUT their content, because the ring "
+            f"has no key for them: {report.where_unreadable}"
+        )
     if not report.key_pinned:
         output.say("The key was not pinned: it came from beside the vault.")
-    output.say(f"Report, signed: {place}")
+    output.say(f"Report, signed: {told.written}")
     output.say("Passwords and tokens are not in the record: issue them anew.")

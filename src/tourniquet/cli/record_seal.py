@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.5
 DATABASE_WAIT_SECONDS = 1.0
 PARENT_WAIT_SECONDS = 15.0
+LOCK_WAIT_SECONDS = 600.0  # PostgreSQL may keep the session of a broken connection so long
 PIPE_BYTES = 65536
 _STANDARD_INPUT = 0
 
@@ -61,6 +63,8 @@ def command(
 
     wait_seconds = PARENT_WAIT_SECONDS if parent else 0.0  # that of a killed server is ending
     with only_one(keys_folder(), wait_seconds=wait_seconds):
+        if follow:
+            _wait_for_lock(parent)
         sealer = open_sealer(now=datetime.now(UTC))
         before = sealer.position
         try:
@@ -94,15 +98,43 @@ def _to_the_head(sealer: Sealer) -> None:
             steps.advance(count)
 
 
-def _follow(sealer: Sealer, every_seconds: float, parent: int | None) -> None:
-    """Seal until a signal. A database that does not answer is asked again; a vault is not."""
+def _wait_for_lock(parent: int | None) -> None:
+    """Have the database's lock before anything is opened.
+
+    Raises: AnotherSealer when another session had it for LOCK_WAIT_SECONDS; StorageUnavailable when
+    the database did not answer for as long.
+    """
     from django.db import connection
 
+    from tourniquet.record.database import AnotherSealer, storage_errors, take_sealer_lock
+
+    until = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            with storage_errors():
+                return take_sealer_lock()
+        except (AnotherSealer, StorageUnavailable) as error:
+            if time.monotonic() >= until or (parent is not None and os.getppid() != parent):
+                raise
+            if isinstance(error, StorageUnavailable):
+                connection.close()
+        time.sleep(DATABASE_WAIT_SECONDS)
+
+
+def _follow(sealer: Sealer, every_seconds: float, parent: int | None) -> None:
+    """Seal until a signal. A database that does not answer is asked again; a vault is not.
+
+    Raises: AnotherSealer when another session had the lock for LOCK_WAIT_SECONDS.
+    """
+    from django.db import connection
+
+    from tourniquet.record.database import AnotherSealer
     from tourniquet.record.sealer import ENTRIES_AT_ONCE
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    had_lock_at = time.monotonic()
     while not stop.is_set():
         if parent is not None and os.getppid() != parent:
             return
@@ -112,6 +144,12 @@ def _follow(sealer: Sealer, every_seconds: float, parent: int | None) -> None:
             connection.close()
             stop.wait(DATABASE_WAIT_SECONDS)
             continue
+        except AnotherSealer:
+            if time.monotonic() - had_lock_at >= LOCK_WAIT_SECONDS:
+                raise
+            stop.wait(DATABASE_WAIT_SECONDS)
+            continue
+        had_lock_at = time.monotonic()
         sealer.seal(rows, now=datetime.now(UTC))
         if len(rows) < ENTRIES_AT_ONCE:
             _pause(stop, every_seconds, is_woken=parent is not None)

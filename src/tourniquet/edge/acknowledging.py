@@ -9,6 +9,11 @@ Invariants:
   that is away costs one wait and not one a message, and one that is back may lag behind traffic.
 - AE and AR never wait: the sender keeps what they are about, or a person looks.
 - What was acknowledged without the replica is counted, logged, and on every page.
+- A position alone says nothing: the database may be put back, or fail over to a copy that lacks the
+  newest, under a server that runs, and its positions are then given out again. Where they go back,
+  and before an answer leaves at once because its position is covered, the journal is asked whether
+  the entry that the witness came to is still in it; where not, nothing counts as witnessed. Answers
+  that had to wait need no such question: what lets them go was compared after they were committed.
 """
 
 from __future__ import annotations
@@ -20,12 +25,21 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
 
+from django.db import connection
+
 from tourniquet.edge.counters import MllpCounters
 from tourniquet.edge.log import log_event, log_fault
 from tourniquet.flows.receive_messages import Answer
 from tourniquet.kernel import settings
-from tourniquet.kernel.errors import OperatorError
-from tourniquet.record.witness import SETTING, ProtectionReader, find_witness_key
+from tourniquet.kernel.errors import OperatorError, StorageUnavailable
+from tourniquet.record.witness import (
+    NOTHING,
+    SETTING,
+    Mark,
+    ProtectionReader,
+    find_witness_key,
+    is_in_journal,
+)
 
 Ticket = TypeVar("Ticket")
 Pairs = list[tuple[Ticket, Answer]]
@@ -40,14 +54,29 @@ class WitnessBoard:
 
     def __init__(self) -> None:
         self.bell = threading.Condition()
-        self.size = 0
+        self.mark = NOTHING
+        self.resets = 0
         self.ask: Callable[[], None] = lambda: None  # tells the sealer that somebody waits
 
-    def tell(self, size: int) -> None:
-        """It has come so far."""
+    @property
+    def size(self) -> int:
+        """The position to which it has come."""
+        return self.mark.position
+
+    def tell(self, mark: Mark, *, since: int | None = None) -> None:
+        """It has come so far; `since`: how often it was reset when this began to be compared."""
         with self.bell:
-            self.size = max(self.size, size)
+            if since is not None and since != self.resets:
+                return  # compared with a journal that is gone
+            if mark.position > self.size:
+                self.mark = mark
             self.bell.notify_all()
+
+    def reset(self) -> None:
+        """The journal is another one: nothing counts as witnessed until it is told anew."""
+        with self.bell:
+            self.mark = NOTHING
+            self.resets += 1
 
 
 BOARD = WitnessBoard()
@@ -74,9 +103,9 @@ def wait_seconds_from_settings() -> float | None:
 
 def read_board(board: WitnessBoard = BOARD) -> None:
     """Begin with what was countersigned before this process."""
-    found = ProtectionReader().read()
-    if found is not None:
-        board.tell(found.witnessed)
+    reader = ProtectionReader()
+    if reader.read() is not None:
+        board.tell(reader.mark)
 
 
 @dataclass(frozen=True)
@@ -97,8 +126,12 @@ class AnswerHold(Generic[Ticket]):
         counters: MllpCounters,
         board: WitnessBoard = BOARD,
         now: Callable[[], float] = monotonic,
+        in_journal: Callable[[Mark], bool] = is_in_journal,
     ) -> None:
+        """`in_journal` is asked in the writer's thread, through its connection."""
         self._deliver = deliver
+        self._in_journal = in_journal
+        self._last = 0  # what the group before wrote last
         self._seconds = seconds
         self._counters = counters  # held and unprotected are changed with the bell's lock alone
         self._board = board
@@ -125,6 +158,8 @@ class AnswerHold(Generic[Ticket]):
     def put(self, pairs: Pairs[Ticket]) -> None:
         """Take the answers of a group: deliver them now or later."""
         through = max((answer.through for _, answer in pairs if answer.code == "AA"), default=0)
+        if through:
+            self._look_at_journal(through)
         with self._board.bell:
             self._look_back()
             if through > self._board.size and not self._away and not self._stopping:
@@ -137,6 +172,23 @@ class AnswerHold(Generic[Ticket]):
                 self._give_out(through)
                 self._counters.unprotected += _count_aa(pairs)
         self._deliver(pairs)
+
+    def _look_at_journal(self, through: int) -> None:
+        """Reset the board where the journal went back under us. Free for what is new."""
+        went_back, self._last = through < self._last, through
+        mark = self._board.mark
+        if not went_back and through <= mark.position:  # a repeat, or a position given out twice
+            try:
+                went_back = not self._in_journal(mark)
+            except StorageUnavailable as error:  # nobody can say: as if it were gone
+                log_fault("mllp.journal_not_asked", error.__cause__ or error)
+                connection.close()
+                self._board.reset()
+                return
+        if went_back:
+            self._counters.journal_went_back += 1
+            log_event("mllp.journal_went_back", witnessed=mark.position, through=through)
+            self._board.reset()
 
     def _run(self) -> None:
         while True:

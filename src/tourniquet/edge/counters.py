@@ -25,6 +25,7 @@ class MllpCounters:
     open: int = 0
     held: int = 0
     unprotected: int = 0
+    journal_went_back: int = 0
 
     def count_answer(self, code: str) -> None:
         """Count one answer."""

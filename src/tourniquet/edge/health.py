@@ -10,6 +10,7 @@ from tourniquet.kernel.errors import TourniquetError
 from tourniquet.record.database import storage_errors
 from tourniquet.record.journal import read_head
 from tourniquet.record.queries import count_refused_messages
+from tourniquet.record.sealing_meter import SEALING
 from tourniquet.record.witness import METER
 
 
@@ -41,8 +42,39 @@ def metrics(http_request: HttpRequest) -> HttpResponse:
         "# TYPE tourniquet_messages_refused gauge",
         f"tourniquet_messages_refused {count_refused_messages()}",
     ]
-    lines += _protection_lines() + prometheus_lines(MLLP)
+    lines += _sealing_lines() + _protection_lines() + prometheus_lines(MLLP)
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")
+
+
+def _sealing_lines() -> list[str]:
+    """How far the vault is behind; nothing where this account can't say, or nobody seals yet."""
+    found = SEALING.read()
+    if found is None:
+        return []
+    lines = [
+        "# HELP tourniquet_sealed_position Position up to which the vault has sealed the journal.",
+        "# TYPE tourniquet_sealed_position gauge",
+        f"tourniquet_sealed_position {found.sealed}",
+        "# HELP tourniquet_unsealed_entries Entries that are in this database alone.",
+        "# TYPE tourniquet_unsealed_entries gauge",
+        f"tourniquet_unsealed_entries {found.unsealed}",
+        "# HELP tourniquet_unsealed_since_seconds When the oldest was recorded; 0: none.",
+        "# TYPE tourniquet_unsealed_since_seconds gauge",
+        f"tourniquet_unsealed_since_seconds {found.since.timestamp() if found.since else 0:.0f}",
+        "# HELP tourniquet_sealing_late 1: entries wait, and for a minute none was sealed.",
+        "# TYPE tourniquet_sealing_late gauge",
+        f"tourniquet_sealing_late {int(found.late)}",
+        "# HELP tourniquet_sealing_fits 0: the journal is not the one that was sealed.",
+        "# TYPE tourniquet_sealing_fits gauge",
+        f"tourniquet_sealing_fits {int(found.fits)}",
+    ]
+    if found.running is not None:
+        lines += [
+            "# HELP tourniquet_sealer_running Whether the sealer beside this server runs.",
+            "# TYPE tourniquet_sealer_running gauge",
+            f"tourniquet_sealer_running {int(found.running)}",
+        ]
+    return lines
 
 
 def _protection_lines() -> list[str]:

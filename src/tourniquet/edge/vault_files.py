@@ -277,12 +277,12 @@ def _take(content: bytes) -> int:
     """Take a countersigned checkpoint; how far the witness has come. Raises: TourniquetError."""
     if len(content) > NOTE_BYTES_MOST:
         raise UserError(f"The note has more than {NOTE_BYTES_MOST} bytes.")
+    since = BOARD.resets
     try:
-        kept = keep_cosignature(content, believed=BOARD.tell)
+        kept = keep_cosignature(content, believed=lambda mark: BOARD.tell(mark, since=since))
     except IntegrityError:
         log_event("vault.cosignature_refused")
         raise
-    BOARD.tell(kept.checkpoint.size)
     return kept.checkpoint.size
 
 

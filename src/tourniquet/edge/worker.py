@@ -32,9 +32,17 @@ URGENT_EVERY = timedelta(minutes=15)
 INTEGRITY_EVERY = timedelta(minutes=1)
 # [P] An erasure that is due, or was interrupted, waits no longer than this.
 ERASURES_EVERY = timedelta(minutes=5)
-NAMES = ("morning", "urgent", "evening", "integrity", "erasures")
-_SILENT = {"integrity", "erasures"}  # so often: their alarms and entries speak
-_AGAIN = {"urgent": URGENT_EVERY, "integrity": INTEGRITY_EVERY, "erasures": ERASURES_EVERY}
+# [P] That nothing is sealed is looked for at every look.
+SEALING_EVERY = timedelta(seconds=LOOK_SECONDS)
+NAMES = ("morning", "urgent", "evening", "integrity", "erasures", "sealing")
+_ALWAYS_DUE = {"integrity", "erasures", "sealing"}
+_SILENT = _ALWAYS_DUE  # so often: their alarms and entries speak
+_AGAIN = {
+    "urgent": URGENT_EVERY,
+    "integrity": INTEGRITY_EVERY,
+    "erasures": ERASURES_EVERY,
+    "sealing": SEALING_EVERY,
+}
 
 Job = Callable[[datetime], object]
 
@@ -48,7 +56,7 @@ def jobs() -> dict[str, Job]:
 def is_due(name: str, moment: datetime, done_on: date | None) -> bool:
     """Whether the job is still to be run on the service day of this moment. Pure."""
     hour = moment.astimezone(LONDON).hour
-    if name in ("integrity", "erasures"):
+    if name in _ALWAYS_DUE:
         return True
     if name == "urgent":
         return MORNING_HOUR <= hour < EVENING_HOUR

@@ -24,6 +24,7 @@ from tourniquet.directory.desk_roles import DeskRole
 from tourniquet.directory.roles import Role, Viewer
 from tourniquet.exercise.folders import AWAY
 from tourniquet.flows.desk_accounts import DeskAccounts
+from tourniquet.flows.desk_id import begin_id
 from tourniquet.flows.reserve_numbers import reserve_numbers
 from tourniquet.flows.share_keys import note_shares
 from tourniquet.kernel import settings
@@ -128,7 +129,7 @@ def put_away(home: Path, moment: datetime, *, forms: int) -> Away:
         accounts.put(name, role, password, holder=name in HOLDERS)
     write_secret(away.folder / "desk-passwords.json", json.dumps(passwords, indent=2))
     viewer = Viewer("exercise set-up", Role.ADMINISTRATOR)
-    reserve_numbers(forms, desk=away.desk.name, purpose="exercise", viewer=viewer, now=moment)
+    reserve_numbers(forms, desk=begin_id(away.desk), purpose="exercise", viewer=viewer, now=moment)
     return away
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.flows.raise_alarm import raise_alarm_once
+from tourniquet.flows.read_record import demand_there
 from tourniquet.flows.watch_readings import REASONS_ALARM
 from tourniquet.kernel.clock import london_midnight, service_day
 from tourniquet.kernel.settings import read, read_number
@@ -34,13 +35,15 @@ def hours_held() -> int:
 def break_glass(patient_id: str, *, viewer: Viewer, why: Why, now: datetime) -> datetime:
     """Write down why; until when it holds.
 
-    Raises: PermissionRefused; UserError where the role may not give this reason;
+    Raises: PermissionRefused; UserError where the role may not give this reason; NotFound where the
+    patient was erased meanwhile;
     StorageUnavailable, and the caller decides whether care can wait.
     """
     viewer.demand(Task.BREAK_GLASS)  # 1.
     why = read_reason(viewer.role, why.reason, why.words)
     until = now + timedelta(hours=hours_held())
     with writing(Act(viewer.account, now, viewer.organisation)) as journal:
+        demand_there([patient_id])
         body = GlassBroken(role=viewer.role.value, reason=why.reason, words=why.words, until=until)
         position = journal.append(body, subject=patient_id)  # 2.
         _watch(journal, viewer, position, patient_id)  # 3.

@@ -34,6 +34,7 @@ from django.db.models import Min, Q
 
 from tourniquet.directory.roles import SYSTEM_VIEWER
 from tourniquet.flows.ask_erasure import is_still_whole, list_warnings
+from tourniquet.flows.forget_readings import forget_readings
 from tourniquet.flows.raise_alarm import raise_alarm_once
 from tourniquet.flows.sweep_outbox import sweep_outbox
 from tourniquet.kernel import settings
@@ -186,6 +187,7 @@ def _empty(subject: str, looked: Stray) -> Emptied:
 def _sweep() -> None:
     """The outbox's files, and what deleted rows left in the database's."""
     sweep_outbox()
+    forget_readings()
     sweep_database()
 
 
@@ -257,6 +259,7 @@ def _look_at(erasure_id: str, empty: Empty, newest: Witnessed | None, now: datet
             keys=tuple(sorted(keys)),
             mentions=emptied.mentions,
             handed_out=handed_out,
+            covered=stray.covered,
         )
         journal.append(body, cause=erasure.approved_position)
     return Outcome.CARRIED_OUT

@@ -31,6 +31,7 @@ from tourniquet.flows.call_in import Called, call_in
 from tourniquet.flows.carry_out_erasures import CarriedOut, carry_out_erasures
 from tourniquet.flows.check_record import Checked, check_record
 from tourniquet.flows.keep_waiting import keep_waiting
+from tourniquet.flows.note_sealer import watch_sealing
 from tourniquet.flows.open_gate import Opening, open_gate
 from tourniquet.flows.outlook import read_shortage
 from tourniquet.flows.propose_plan import propose_plan
@@ -128,6 +129,11 @@ def erasures(now: datetime) -> CarriedOut:
     if error is not None:
         raise error
     return found
+
+
+def sealing(now: datetime) -> str:
+    """Look whether what is journalled is sealed, and the journal the one that was."""
+    return watch_sealing(now=now)
 
 
 def plan_full(now: datetime) -> str:

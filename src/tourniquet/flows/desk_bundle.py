@@ -9,6 +9,8 @@ To open it, on the laptop:
 Invariants:
 - The file holds the chosen people's entries and nobody else's, and neither the root key nor any key
   of the ring. It carries keys of its own for the laptop's book and for its export.
+- What the desk warned of when it was made (not read to the end, keys that had not come, a fault,
+  a key that nobody pinned) goes along and is said on every page of the laptop (HAZ-032).
 - Opening needs the recipient's identity or the passphrase, and no network.
 
 Source: age-encryption.org/v1, by pyrage.
@@ -31,6 +33,7 @@ from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.kernel.errors import IntegrityError, UserError
 from tourniquet.pathology.desk_history import ENTRIES_MOST
 from tourniquet.pathology.desk_index import Index, fact_of
+from tourniquet.pathology.desk_lines import ResultKeyed
 from tourniquet.pathology.desk_reading import COMMON, NO_END, Standing
 from tourniquet.record.bodies import KEY_BYTES
 from tourniquet.record.notes import Checkpoint
@@ -57,7 +60,10 @@ class BundleEntry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """What a bundle holds. `key` is the record's verifier key line."""
+    """What a bundle holds. `key` is the record's verifier key line.
+
+    `position` is the checkpoint's size, `read` how much of that the desk had read (None: all).
+    """
 
     key: str
     position: int
@@ -68,6 +74,13 @@ class Bundle(msgspec.Struct, frozen=True):
     book_key: bytes
     export_key: bytes
     entries: list[BundleEntry]
+    # How the desk stood then. A bundle of an older release does not say whether the key was pinned.
+    read: int | None = None
+    missing: int = 0
+    fault: str = ""
+    notice: str = ""
+    key_pinned: bool = False
+    keyed_left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,9 +123,27 @@ def make_bundle(
         book_key=os.urandom(KEY_BYTES),
         export_key=desk.demand().export_key,
         entries=[_bundled(kind, entry) for kind, entry in entries],
+        read=standing.position,
+        missing=standing.missing,
+        fault=standing.fault,
+        notice=standing.notice,
+        key_pinned=desk.key_pinned,
+        keyed_left_out=_count_keyed(desk, set(people)),
     )
     # 3.
     return _encrypt(zstandard.compress(msgspec.msgpack.encode(bundle)), sealing)
+
+
+def _count_keyed(desk: DowntimeDesk, people: set[str]) -> int:
+    index = desk.demand().reading.index
+    lines = desk.demand().lines()
+    replaced = {line.corrects for line in lines if isinstance(line, ResultKeyed)}
+    found = [
+        index.find(line.patient)
+        for at, line in enumerate(lines, 1)
+        if isinstance(line, ResultKeyed) and line.patient and at not in replaced
+    ]
+    return sum(one is not None and one.id in people for one in found)
 
 
 def _bundled(kind: Kind, entry: Entry[Any]) -> BundleEntry:
@@ -166,6 +197,8 @@ def open_bundle(content: bytes, *, identity: str = "", passphrase: str = "") -> 
 class BundleReading:
     """A bundle as a desk reads it: it does not grow."""
 
+    carried = True
+
     def __init__(self, bundle: Bundle) -> None:
         # 4.
         self.index = Index()
@@ -192,7 +225,22 @@ class BundleReading:
         people, entries = self.index.count()
         bundle = self._bundle
         at = Checkpoint(bundle.key.partition("+")[0], bundle.position, bundle.root)
-        return Standing(at, bundle.position, bundle.as_of, 0, people, entries)
+        read = bundle.position if bundle.read is None else bundle.read
+        return Standing(
+            at,
+            read,
+            bundle.as_of,
+            bundle.missing,
+            people,
+            entries,
+            bundle.fault,
+            bundle.notice,
+        )
+
+    @property
+    def keyed_left_out(self) -> int:
+        """Results of these people that had been keyed at the desk, and are not here."""
+        return self._bundle.keyed_left_out
 
     def follow(self, *, most_seconds: float = NO_END) -> None:
         """Nothing comes."""

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Sequence
 
 from tourniquet.directory.desk_roles import DeskTask, DeskUser
+from tourniquet.flows.desk_id import keep_id
 from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.kernel.errors import NotFound, UserError
 from tourniquet.pathology.desk_account import Account, account, next_block
@@ -30,35 +31,44 @@ from tourniquet.pathology.desk_lines import (
     NumberVoided,
     ResultKeyed,
 )
-from tourniquet.pathology.desk_numbers import SERIAL_MOST, Block, FormNumber
+from tourniquet.pathology.desk_numbers import (
+    DESK_ID_SIGNS,
+    DESK_SIGNS,
+    SERIAL_MOST,
+    Block,
+    FormNumber,
+)
 from tourniquet.pathology.entries import NumbersReserved
 
 AT_ONCE_MOST = 500  # forms of one printing
 TEXT_LONGEST = 1000
-_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def desk_signs(desk: DowntimeDesk) -> str:
-    """The signs by which this desk is known; drawn once, and the first thing that it writes."""
+    """The id of this desk, which its book says; else that of its folder, written into the book."""
     opened = desk.demand()
     with _lock:
         found = next((line for line in opened.lines() if isinstance(line, DeskBegun)), None)
         if found is None:
-            drawn = "".join(secrets.choice(_SIGNS) for _ in range(8))
-            found = DeskBegun(at=desk.now(), who="desk", desk=drawn)
+            own = desk.id or "".join(secrets.choice(DESK_SIGNS) for _ in range(DESK_ID_SIGNS))
+            found = DeskBegun(at=desk.now(), who="desk", desk=own)
             opened.write(found)
+        if desk.id != found.desk and keep_id(desk.places.folder, found.desk):
+            desk.id = found.desk
         return found.desk
 
 
 def list_ranges(desk: DowntimeDesk) -> list[Block]:
-    """The ranges that this desk may give out: those reserved for it, then its own without end."""
+    """The ranges that this desk may give out: those reserved for it, then its own without end.
+
+    Reserved for its id: a range of its folder's name might be another machine's, too.
+    """
+    own = desk_signs(desk)
     found = [
-        Block(body.code, body.first, body.last)
-        for body in _reserved(desk)
-        if body.desk == desk.places.folder.name
+        Block(body.code, body.first, body.last) for body in _reserved(desk) if body.desk == own
     ]
-    return [*found, Block(f"X{desk_signs(desk)}", 1, SERIAL_MOST)]
+    return [*found, Block(f"X{own}", 1, SERIAL_MOST)]
 
 
 def issue_numbers(desk: DowntimeDesk, user: DeskUser, count: int, *, note: str = "") -> int:
@@ -160,7 +170,7 @@ def key_result(desk: DowntimeDesk, result: ResultKeyed) -> int:
 
 def _is_reserved(desk: DowntimeDesk, number: FormNumber) -> bool:
     """Whether the main system reserved the number for another desk: its forms come here, too."""
-    own = desk.places.folder.name
+    own = desk_signs(desk)
     return any(
         Block(body.code, body.first, body.last).has(number)
         for body in _reserved(desk)

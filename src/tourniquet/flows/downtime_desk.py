@@ -10,8 +10,10 @@ To open a record:
 
 Invariants:
 - The root key, the words and every patient's data are in memory alone.
-- Where the book cannot be written, care is not refused: the record is shown, the page says that the
-  opening was not kept, and the fault goes to the log of the machine.
+- Where the book cannot be written or opened, care is not refused: the desk is unlocked, the record
+  is shown, every page says so, and the fault goes to the log of the machine. Who unlocked the desk
+  and opened records waits in memory, and is written first once the book takes lines again.
+- Nothing is keyed or given out by a book that cannot be read: it never counts as empty.
 - Nothing here touches the main database, nor needs a network.
 """
 
@@ -30,7 +32,8 @@ from typing import Protocol
 
 from tourniquet.directory.desk_roles import DeskUser
 from tourniquet.flows.desk_accounts import DeskAccounts
-from tourniquet.kernel.errors import OperatorError, TourniquetError, UserError
+from tourniquet.flows.desk_id import BOOK_FILE, begin_id
+from tourniquet.kernel.errors import TourniquetError, UserError
 from tourniquet.pathology.desk_history import Histories, HistorySource, Opened
 from tourniquet.pathology.desk_lines import (
     AnyLine,
@@ -45,9 +48,9 @@ from tourniquet.record.book import Book
 from tourniquet.record.disk import Disk, LocalFiles
 from tourniquet.record.keys import exercise_of
 from tourniquet.record.notes import VerifierKey
+from tourniquet.record.open_book import OpenBook
 from tourniquet.record.recovery import combine, plain_words
 
-BOOK_FILE = "book"
 ACCESS_FILE = "access.jsonl"
 PEOPLE_LEAST = 2
 WORDS_HELD_SECONDS = 15 * 60.0
@@ -79,6 +82,14 @@ class Reading(HistorySource, Protocol):
     def standing(self) -> Standing:
         """How far it has been read."""
 
+    @property
+    def carried(self) -> bool:
+        """It was carried away from a desk, and does not grow."""
+
+    @property
+    def keyed_left_out(self) -> int:
+        """How many results of these people had been keyed at that desk, and did not come along."""
+
     def follow(self, *, most_seconds: float = NO_END) -> None:
         """Read what came since, for so long at most. Raises: IntegrityError, StorageUnavailable."""
 
@@ -89,30 +100,25 @@ class Unlocked:
     def __init__(
         self, folder: Path, reading: Reading, *, book_key: bytes, export_key: bytes
     ) -> None:
-        """Open the book. Raises: IntegrityError when it is not as it was written."""
+        """Open the book; one that does not open or takes no lines keeps nobody out."""
         self.reading = reading
         self.histories = Histories(reading)
         self.book_key, self.export_key = book_key, export_key
-        self._folder = folder
-        self._lock = threading.Lock()
-        self.book = self._open_book()
-
-    def _open_book(self) -> Book:
-        return Book(Disk(LocalFiles(self._folder)), BOOK_FILE, self.book_key)
+        self.book = OpenBook(lambda: Book(Disk(LocalFiles(folder)), BOOK_FILE, book_key))
 
     def write(self, line: AnyLine) -> int:
         """Write a line into the book, flushed; its number.
 
-        After a write that failed the book is opened again first, so that a disk that has room again
-        is written on. Raises: StorageUnavailable, IntegrityError; then the line does not count.
+        Raises: StorageUnavailable, IntegrityError; what they say tells whether the line was kept.
         """
-        with self._lock:
-            if self.book.failed:
-                self.book = self._open_book()
-            return self.book.add(encode_line(line))
+        return self.book.add(encode_line(line))
+
+    def note(self, line: AnyLine) -> bool:
+        """Write down what somebody did; False where it waits in memory for now."""
+        return self.book.note(encode_line(line))
 
     def lines(self) -> list[AnyLine]:
-        """Every line of the book, in order."""
+        """Every line of the book, in order. Raises: StorageUnavailable when it cannot be read."""
         return [decode_line(line) for line in self.book]
 
 
@@ -131,6 +137,7 @@ class DowntimeDesk:
         make_folder(places.folder)
         self.places, self.key, self.key_pinned = places, key, key_pinned
         self.now = now
+        self.id = begin_id(places.folder)
         self.accounts = DeskAccounts(places.folder)
         self.exercise = exercise_of(key.name)
         self._seconds = seconds
@@ -218,14 +225,18 @@ class DowntimeDesk:
     ) -> None:
         opened = Unlocked(self.places.folder, reading, book_key=book_key, export_key=export_key)
         as_of = opened.reading.standing.as_of
-        opened.write(
+        opened.note(
             DeskUnlocked(at=self.now(), who=", ".join(people), people=people, data_as_of=as_of)
         )
         self.note_access("unlocked", ", ".join(people))
         self._unlocked = opened
 
     def follow(self, *, most_seconds: float = NO_END) -> None:
-        """Read what the vault has beyond what is known; a fault is kept and shown, not raised."""
+        """Read what the vault has beyond what is known; a fault is kept and shown, not raised.
+
+        Nor one that nobody foresaw: this is the worker's loop, and the next look may succeed. The
+        log says its kind, not its text, which may hold what an entry says.
+        """
         opened = self._unlocked
         if opened is None:
             return
@@ -233,6 +244,8 @@ class DowntimeDesk:
             opened.reading.follow(most_seconds=most_seconds)
         except TourniquetError as error:
             _log.error("desk.follow failed: %s", error)
+        except Exception as error:  # noqa: BLE001 (the worker's loop: it is logged, shown, and goes on)
+            _log.error("desk.follow failed: %s", type(error).__name__)
 
     # Reading --------------------------------------------------------------------------------------
 
@@ -242,12 +255,7 @@ class DowntimeDesk:
         """Write down that a record is opened; False where the book could not be written."""
         # 4.
         line = RecordOpened(at=self.now(), who=user.account, patient=patient_id, why=why, what=what)
-        try:
-            self.demand().write(line)
-        except OperatorError as error:
-            _log.error("desk.book failed: %s", error)
-            return False
-        return True
+        return self.demand().note(line)
 
     def open_history(self, patient_id: str) -> Opened:
         """Put a patient's history into this thread's scratch database. Raises: IntegrityError."""

@@ -21,6 +21,7 @@ from time import monotonic
 from tourniquet.kernel import settings
 from tourniquet.kernel.errors import IntegrityError, NotFound, UserError
 from tourniquet.record.witness import (
+    Mark,
     Witnessed,
     demand_ours,
     find_witness_key,
@@ -35,7 +36,7 @@ _written: dict[Path, float] = {}  # when, by the monotonic clock
 
 
 def keep_cosignature(
-    content: bytes, *, believed: Callable[[int], None] = lambda _: None
+    content: bytes, *, believed: Callable[[Mark], None] = lambda _: None
 ) -> Witnessed:
     """Keep a countersigned checkpoint; the newest that is kept now.
 
@@ -53,15 +54,15 @@ def keep_cosignature(
     except IntegrityError as error:
         raise UserError(error.what, where="cosignature") from error
     # 2. History.
-    sealed = demand_ours(witnessed.checkpoint, noted=True)
-    believed(witnessed.checkpoint.size)
+    ours = demand_ours(witnessed.checkpoint, noted=True)
+    believed(ours.mark)
     # 3. The newest.
     with _one_at_a_time:
         kept = _find_kept()
         if kept is not None and _order(kept) >= _order(witnessed):
             return kept
         last = _written.get(settings.home(), -WRITE_SECONDS)
-        if witnessed.checkpoint.size == sealed.size or monotonic() - last >= WRITE_SECONDS:
+        if witnessed.checkpoint.size == ours.sealed.size or monotonic() - last >= WRITE_SECONDS:
             keep_witnessed(note)
             _written[settings.home()] = monotonic()
         return witnessed

@@ -35,6 +35,7 @@ from tourniquet.diary.rules import STABILITY_MARGIN_HOURS, Hours
 from tourniquet.diary.seating import Seating
 from tourniquet.kernel.clock import LONDON
 from tourniquet.kernel.identifiers import IdSource, derived_id
+from tourniquet.patients.readings import list_there
 from tourniquet.record.journal import Writer
 from tourniquet.record.registry import Body
 from tourniquet.record.tables import fetch_all
@@ -111,8 +112,10 @@ def apply_lines(
         work.waiting.extend(line for line, _ in left)
     done.sort(key=lambda pair: type(pair[1]).__name__)  # like kinds together are applied together
     done.sort(key=lambda pair: isinstance(pair[1], AppointmentBooked | AppointmentMoved))
+    there = list_there(patient for patient, _ in done)  # a plan's lines are older than the lock
     for patient, body in done:
-        journal.append(body, subject=patient, cause=work.parent)
+        if patient in there:
+            journal.append(body, subject=patient, cause=work.parent)
 
 
 def _settle(

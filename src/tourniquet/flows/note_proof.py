@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from tourniquet.kernel.errors import UserError
+from tourniquet.kernel.errors import NotFound, UserError
 from tourniquet.patients.entries import RecordRead
 from tourniquet.patients.grounds import COMMAND, GLASS, OTHER, WORDS_LONGEST
+from tourniquet.patients.readings import list_erased
 from tourniquet.record.journal import Act, writing
 
 PATIENTS_AT_ONCE = 500
@@ -33,7 +34,8 @@ def check_reason(why: str) -> str:
 def note_proof(patients: Iterable[str], *, why: str, actor: str, now: datetime) -> int:
     """Note whose entries are shown; how many people they are.
 
-    Raises: UserError without a reason; StorageUnavailable where the journal can't be written;
+    Raises: UserError without a reason; NotFound where somebody was erased meanwhile;
+    StorageUnavailable where the journal can't be written;
     nothing is shown then.
     """
     body = RecordRead(
@@ -42,6 +44,9 @@ def note_proof(patients: Iterable[str], *, why: str, actor: str, now: datetime) 
     subjects = sorted(set(patients))
     for start in range(0, len(subjects), PATIENTS_AT_ONCE):
         with writing(Act(actor, now)) as journal:
-            for subject in subjects[start : start + PATIENTS_AT_ONCE]:
+            part = subjects[start : start + PATIENTS_AT_ONCE]
+            if list_erased(part):
+                raise NotFound("Somebody was erased meanwhile.", remedy="Choose the entries again.")
+            for subject in part:
                 journal.append(body, subject=subject)
     return len(subjects)

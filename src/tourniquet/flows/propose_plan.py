@@ -36,6 +36,7 @@ from tourniquet.incident.entries import TimelineNoted
 from tourniquet.incident.queries import find_running
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.identifiers import IdSource, RandomIds
+from tourniquet.patients.readings import list_there
 from tourniquet.record.journal import Act, writing
 from tourniquet.triage.building import TAIL_DAYS, Window, build_problem, count_seats, word_reason
 from tourniquet.triage.calling import word_turn
@@ -185,7 +186,10 @@ def _write_lines(
     written = 0
     for part in batches(lines, LINES_AT_ONCE):
         with writing(act) as journal:
+            there = list_there(patient for patient, _ in part)  # nobody erased meanwhile
             for patient, line in part:
+                if patient not in there:
+                    continue
                 journal.append(line(plan), subject=patient, cause=parent)
         written += len(part)
         between(written)

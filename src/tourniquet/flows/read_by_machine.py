@@ -22,6 +22,7 @@ from datetime import date, datetime
 from tourniquet.directory.roles import Viewer
 from tourniquet.flows.raise_alarm import raise_alarm_once
 from tourniquet.flows.read_record import (
+    demand_there,
     keep_late,
     late_file,
     list_late,
@@ -68,7 +69,8 @@ def read_by_machine(
 
     `session`: a person's session of the console asks, not a token.
 
-    Raises: PermissionRefused where a person gave no reason; LimitReached where the account has had
+    Raises: PermissionRefused where a person gave no reason; NotFound where somebody in the answer
+    was erased meanwhile; LimitReached where the account has had
     as much as it may today; OSError where neither journal nor file can be written.
     """
     ids = sorted(set(patient_ids))
@@ -112,6 +114,7 @@ def _note(readings: list[Reading], ids: list[str], viewer: Viewer, now: datetime
         if stopped:
             _stop(journal, count, asked=len(ids))  # 2.
         else:
+            demand_there(ids)
             write_late(journal)
             write_down(journal, readings)  # 3.
     if stopped:

@@ -6,13 +6,19 @@
 3. A patient whom the desk knew is that patient, or who they were merged into. Anybody else becomes
    provisional, with the form's words: the worklist of unknown people has them (nobody is matched
    by guess, HAZ-001).
+   Somebody whom the desk knew and who is not in the index any more was erased meanwhile: a result
+   or a call of theirs is not taken in, and its number is told, in an alarm too; that a record was
+   opened says by whom and when, not whose.
 4. A critical value opens a call. Where the desk phoned it, the call is closed with who was told.
 5. Count the numbers: keyed, void, unused; those of which nobody has said what became raise an alarm
-   until a later export accounts for them.
+   until a later export accounts for them. A number that was keyed at another desk is keyed; one
+   that two desks gave out, or keyed for two people, raises an alarm (flows.account_desks).
 
 Invariants:
 - Lines up to the last one that was taken in change nothing, so the same export may come again.
 - Ids are made from desk and line: whoever takes the lines in, the entries name the same rows.
+- Nothing is written about somebody who is not in the index: who is, is read anew in each
+  transaction, because an erasure may come between two.
 - One transaction for each BATCH lines; `desk.reconciled` ends each, so an interrupted run goes on.
 """
 
@@ -22,7 +28,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import msgspec
+
 from tourniquet.directory.roles import Task, Viewer
+from tourniquet.flows.account_desks import (
+    SENDER,
+    TOLD_MOST,
+    Clash,
+    list_clashes,
+    settle_others,
+    with_elsewhere,
+)
 from tourniquet.flows.desk_export import DeskExport, digest_of
 from tourniquet.kernel.clock import service_day
 from tourniquet.kernel.errors import IntegrityError, UserError
@@ -40,21 +56,24 @@ from tourniquet.pathology.entries import (
     ReportFiled,
     ReportMoved,
 )
+from tourniquet.pathology.keyed_values import Limits, find_critical_keyed, observation_of
 from tourniquet.pathology.models import CriticalCall, DeskBook, Observation
 from tourniquet.pathology.rules import (
     CALL_WITHIN,
     CriticalValue,
     age_on,
     critical_tables,
-    find_critical_values,
 )
 from tourniquet.patients.entries import (
     Demographics,
     IdentifierFact,
     PatientRegistered,
+    ReadingUnnamed,
     RecordRead,
 )
+from tourniquet.patients.grounds import word_of
 from tourniquet.patients.index import Index
+from tourniquet.patients.readings import list_erased
 from tourniquet.patients.rules import DOUBTFUL, NHS, PROVISIONAL, Known
 from tourniquet.record.entries import AlarmCleared, AlarmRaised
 from tourniquet.record.journal import Act, Writer, writing
@@ -63,6 +82,7 @@ from tourniquet.record.registry import Body
 
 BATCH = 200
 WHY_PROVISIONAL = "Keyed at a downtime desk, which knew nobody so."
+ERASED_ALARM = "desk-erased"
 PHONED = "Phoned at the downtime desk."
 
 
@@ -79,6 +99,8 @@ class Reconciled:
     provisional: int
     calls: int
     account: Account
+    erased: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
 
 
 @dataclass
@@ -100,6 +122,8 @@ class _Work:
     index: Index
     filed: dict[int, _Filed] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    erased_now: set[str] = field(default_factory=set)  # in this transaction
 
     def count(self, what: str) -> None:
         """One more of these."""
@@ -116,8 +140,8 @@ class _Pen:
     desk: str
     happened_at: datetime
 
-    def append(self, body: Body, subject: str, cause: int | None = None) -> int:
-        """Append an entry about a patient; its position."""
+    def append(self, body: Body, subject: str | None, cause: int | None = None) -> int:
+        """Append an entry about a patient, or about nobody; its position."""
         return self.journal.append(
             body,
             subject=subject,
@@ -157,9 +181,10 @@ def reconcile_desk(
     for first in range(known, len(lines), BATCH):
         last = min(first + BATCH, len(lines))
         with writing(act) as journal:
+            work.index = Index()
             for at in range(first + 1, last + 1):
                 _take(journal, work, at, lines[at - 1])
-            _close(journal, export, lines[:last], act, is_last=last == len(lines))
+            _close(journal, export, lines[:last], work, is_last=last == len(lines))
         progress(last)
     return Reconciled(
         desk=export.desk,
@@ -170,7 +195,9 @@ def reconcile_desk(
         corrections=work.counts.get("correction", 0),
         provisional=work.counts.get("provisional", 0),
         calls=work.counts.get("call", 0),
-        account=account(lines),
+        account=with_elsewhere(account(lines), export.desk),
+        erased=tuple(sorted(work.erased)),
+        clashes=tuple(list_clashes(export.desk, account(lines))),
     )
 
 
@@ -184,7 +211,8 @@ def _known_lines(export: DeskExport) -> int:
         raise IntegrityError(
             f"The export does not begin with the {before.lines} lines that were taken in before.",
             where=export.name,
-            remedy="It is older, or was changed. Export the desk's book again; keep both.",
+            remedy="It is older, was changed, or the desk's folder was copied and used on two "
+            "machines. Export the desk's book again; keep both.",
         )
     return int(before.lines)
 
@@ -209,13 +237,20 @@ def _take(journal: Writer, work: _Work, at: int, line: AnyLine) -> None:
     act = Act(line.who, work.act.moment, work.act.organisation)
     pen = _Pen(journal, act, at, work.desk, line.at)
     if isinstance(line, RecordOpened):
-        what = f"{line.what} at the downtime desk: {line.why}"
-        pen.append(RecordRead(what=what, late_by=work.act.actor), line.patient)
-        work.count("reading")
+        _take_reading(work, line, pen)
     elif isinstance(line, ResultKeyed):
         _take_result(work, line, pen)
     elif isinstance(line, CallMade):
         _take_call(work, line, pen)
+
+
+def _take_reading(work: _Work, line: RecordOpened, pen: _Pen) -> None:
+    work.count("reading")
+    what = f"{line.what} at the downtime desk: {line.why}"
+    if list_erased([line.patient]):
+        pen.append(ReadingUnnamed(what=word_of(what), late_by=work.act.actor), None)
+        return
+    pen.append(RecordRead(what=what, late_by=work.act.actor), line.patient)
 
 
 # 3: whose it is -----------------------------------------------------------------------------------
@@ -240,10 +275,13 @@ def _same(work: _Work, one: str, other: str) -> bool:
     return one == other or (left is not None and right is not None and left.id == right.id)
 
 
-def _find_patient(work: _Work, line: ResultKeyed, pen: _Pen) -> Known:
+def _find_patient(work: _Work, line: ResultKeyed, pen: _Pen) -> Known | None:
+    """Whose a result is; None where the desk knew somebody who was erased meanwhile."""
     found = _survivor(work, line.patient) if line.patient else None
     if found is not None:
         return found
+    if line.patient and list_erased([line.patient]):
+        return None
     patient = _provisional_id(work, pen.at, line)
     written = line.written
     nhs = NhsNumber.find(written.nhs_number) if written.nhs_number else None
@@ -269,34 +307,46 @@ def _find_patient(work: _Work, line: ResultKeyed, pen: _Pen) -> Known:
 def _take_result(work: _Work, line: ResultKeyed, pen: _Pen) -> None:
     earlier = work.filed.get(line.corrects)
     patient = _find_patient(work, line, pen)
+    if patient is None:
+        work.erased_now.add(line.number)
+        if earlier is not None:
+            _take_back(work, earlier, pen)
+        return
     filed = _Filed(_report_id(work, pen.at, line), 1, patient.id, line.collected_at or line.at)
     if earlier is not None:
         work.count("correction")
         if _same(work, earlier.patient, patient.id):
             filed = _Filed(earlier.report, earlier.version + 1, patient.id, earlier.collected)
         else:
-            subject = _survivor(work, earlier.patient)
-            body = ReportMoved(
-                report=earlier.report,
-                version=earlier.version + 1,
-                reason="Keyed for another person at the downtime desk.",
-            )
-            pen.append(body, subject.id if subject else earlier.patient)
+            _take_back(work, earlier, pen)
     work.filed[pen.at] = filed
     fact = _report(line, filed)
     report = ReportFiled(
-        sender=f"DESK|{work.desk}",
+        sender=f"{SENDER}{work.desk}",
         registered=patient.registered_organisation,
         reports=(fact,),
     )
     position = pen.append(report, patient.id)
     work.count("result")
     # 4.
-    limits, units = critical_tables(load_catalogue())
     age = age_on(patient.birth_date, service_day(filed.collected))
-    for value in find_critical_values(fact.observations, limits, units, age=age):
+    limits = Limits(*critical_tables(load_catalogue()), age)
+    for value in find_critical_keyed(line.values, limits):
         call = _call_id(work, pen.at, value.line.code)
         _open_call(work, pen, filed, value, call=call, cause=position)
+
+
+def _take_back(work: _Work, earlier: _Filed, pen: _Pen) -> None:
+    """The report that a line filed before was another person's; gone where that one was erased."""
+    subject = _survivor(work, earlier.patient)
+    if subject is None:
+        return
+    body = ReportMoved(
+        report=earlier.report,
+        version=earlier.version + 1,
+        reason="Keyed for another person at the downtime desk.",
+    )
+    pen.append(body, subject.id)
 
 
 def _report(line: ResultKeyed, filed: _Filed) -> ReportFact:
@@ -316,27 +366,10 @@ def _report(line: ResultKeyed, filed: _Filed) -> ReportFact:
         issued_at=line.at,
         conclusion=" ".join(part for part in said if part),
         observations=tuple(
-            ObservationFact(
-                sequence=number,
-                code=value.code,
-                code_display=value.name,
-                value_type="NM" if _as_number(value.value) is not None else "ST",
-                value_text=value.value,
-                value_number=_as_number(value.value),
-                unit=value.unit,
-                effective_at=filed.collected,
-            )
+            msgspec.structs.replace(observation_of(number, value), effective_at=filed.collected)
             for number, value in enumerate(line.values, 1)
         ),
     )
-
-
-def _as_number(text: str) -> float | None:
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if abs(found) < 1e12 else None  # "nan" and "inf" are words
 
 
 # 4: critical values -------------------------------------------------------------------------------
@@ -369,9 +402,11 @@ def _open_call(
 def _take_call(work: _Work, line: CallMade, pen: _Pen) -> None:
     """Close the call of a value; one that no limit asked for is opened first."""
     pen.journal.flush()
-    filed = work.filed[line.result]
-    subject = _survivor(work, filed.patient)
-    filed = replace(filed, patient=subject.id if subject else filed.patient)
+    filed = work.filed.get(line.result)
+    subject = _survivor(work, filed.patient) if filed is not None else None
+    if filed is None or subject is None:
+        return  # erased meanwhile: the result's number is told
+    filed = replace(filed, patient=subject.id)
     call_id = _call_id(work, line.result, line.code)
     call = CriticalCall.objects.filter(id=call_id).first()
     if call is not None and call.state != "open":
@@ -400,33 +435,71 @@ def _close(
     journal: Writer,
     export: DeskExport,
     lines: Sequence[AnyLine],
-    act: Act,
+    work: _Work,
     *,
     is_last: bool,
 ) -> None:
+    if is_last:
+        journal.flush()
     kept = account(lines)
-    left = tuple(kept.describe_open())
-    position = journal.append(
-        DeskReconciled(
-            desk=export.desk,
-            lines=len(lines),
-            digest=digest_of(export.lines[: len(lines)]),
-            issued=kept.total,
-            keyed=len(kept.keyed),
-            void=len(kept.void),
-            unused=len(kept.unused),
-            not_accounted=left,
-        )
+    if is_last:
+        kept = with_elsewhere(kept, export.desk)
+    erased = tuple(sorted(work.erased_now))
+    work.erased |= work.erased_now
+    work.erased_now = set()
+    body = DeskReconciled(
+        desk=export.desk,
+        lines=len(lines),
+        digest=digest_of(export.lines[: len(lines)]),
+        issued=kept.total,
+        keyed=len(kept.keyed),
+        void=len(kept.void),
+        unused=len(kept.unused),
+        not_accounted=tuple(kept.describe_open()),
+        erased=erased,
+        issued_blocks=tuple((block.code, block.first, block.last) for block in kept.issued),
     )
+    position = journal.append(body)
+    if erased:
+        _alarm_erased(journal, f"desk-erased-{export.desk}-{len(lines)}", erased)
     if not is_last:
         return
-    alarm = f"desk-{export.desk}-"
     journal.flush()
-    open_ones = Alarm.objects.filter(id__startswith=alarm, cleared_at__isnull=True)
-    for one in open_ones.values_list("id", flat=True):
-        journal.append(
-            AlarmCleared(one, act.moment, "The desk's book was taken in again."), cause=position
+    clashes = list_clashes(export.desk, kept)
+    _tell(journal, body, work.act, position, [str(clash) for clash in clashes])
+    for other in list(settle_others(export.desk, kept.elsewhere)):
+        _tell(journal, other, work.act, journal.append(other, cause=position), None)
+
+
+def _tell(
+    journal: Writer, body: DeskReconciled, act: Act, position: int, clashes: list[str] | None
+) -> None:
+    """Clear the alarms about a desk's numbers, and raise those that hold; None leaves clashes."""
+    numbers, two = f"desk-{body.desk}-", f"desks-{body.desk}-"
+    begins = (numbers,) if clashes is None else (numbers, two)
+    for begin in begins:
+        open_ones = Alarm.objects.filter(id__startswith=begin, cleared_at__isnull=True)
+        for one in open_ones.values_list("id", flat=True):
+            note = "A desk's book was taken in again."
+            journal.append(AlarmCleared(one, act.moment, note), cause=position)
+    if body.not_accounted:
+        count = body.issued - body.keyed - body.void - body.unused
+        left = "; ".join(body.not_accounted)
+        text = f"{count} numbers of paper forms are not accounted for: {left}."
+        journal.append(AlarmRaised(f"{numbers}{position}", "downtime desk", text[:1000]))
+    if clashes:
+        told = "; ".join(clashes[:TOLD_MOST])
+        text = (
+            "Numbers of paper forms are at two desks: two people's results may be under one "
+            f"number. Look at each form: {told}."
         )
-    if left:
-        text = f"{len(kept.open)} numbers of paper forms are not accounted for: {'; '.join(left)}."
-        journal.append(AlarmRaised(f"{alarm}{len(lines)}", "downtime desk", text[:1000]))
+        journal.append(AlarmRaised(f"{two}{position}", "downtime desk", text[:1000]))
+
+
+def _alarm_erased(journal: Writer, alarm: str, erased: Sequence[str]) -> None:
+    text = (
+        f"{len(erased)} results of the downtime desk were not taken in: their people are not in "
+        "the record any more, erased meanwhile. Find the paper forms. Look whether a value must be "
+        f"phoned, and whether it is somebody else's; then destroy them: {'; '.join(erased)}."
+    )
+    journal.append(AlarmRaised(alarm, ERASED_ALARM, text[:1000]))

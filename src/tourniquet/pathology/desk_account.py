@@ -56,6 +56,10 @@ class Account:
         """The numbers that are not accounted for, as blocks, in words."""
         return [str(block) for block in blocks_of(self.open)]
 
+    def describe_elsewhere(self) -> list[str]:
+        """The numbers of other desks that were keyed here, as blocks, in words."""
+        return [str(block) for block in blocks_of(self.elsewhere)]
+
 
 def account(lines: Sequence[AnyLine]) -> Account:
     """What the lines of a book say of its numbers."""

@@ -78,12 +78,16 @@ class PersonWritten(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KeyedValue(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One value of a result, keyed twice."""
+    """One value of a result, keyed twice.
+
+    `critical` is what who keyed it said where no limit could be held against it; None: not asked.
+    """
 
     code: str
     name: str
     value: str
     unit: str = ""
+    critical: bool | None = None
 
 
 class ResultKeyed(Line, frozen=True, tag="result.keyed"):

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 
 from tourniquet.kernel.errors import UserError
 
+DESK_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of a desk's id: none that is taken for another
+DESK_ID_SIGNS = 8
+DESK_ID = re.compile(rf"[{DESK_SIGNS}]{{{DESK_ID_SIGNS}}}")
 SERIAL_DIGITS = 6
 SERIAL_MOST = 10**SERIAL_DIGITS - 1
 RANGE_MOST = 100_000

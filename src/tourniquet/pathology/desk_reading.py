@@ -9,6 +9,8 @@ Invariants:
 - Whatever is shown comes from entries that a signed checkpoint covered, opened with both
   commitments compared.
 - No patient's data is written to a disk but under that patient's own key.
+- An index that is damaged or cannot be written keeps nobody out: it is made again from the vault,
+  and is in memory alone where the disk takes none.
 - The main database is never asked: vault, a copy of the key ring and the root key are enough.
 - Whoever the record says was erased is not found, though an older copy of the ring has their key;
   unless it names more than UNHEEDED_KEYS_MOST keys that are here still. A production in others'
@@ -31,8 +33,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tourniquet.kernel.errors import IntegrityError
+from tourniquet.kernel.errors import IntegrityError, StorageUnavailable, TourniquetError
 from tourniquet.pathology.desk_index import (
+    FOLDER,
     FORM,
     Fact,
     Index,
@@ -73,6 +76,7 @@ COMMON = frozenset({"organisation.listed", "numbers.reserved"})
 ERASURES = frozenset({*PUBLISHED, CARRIED_OUT})
 NO_END = 10.0 * 365 * 86_400  # seconds
 ENTRIES_AT_ONCE = 2000  # indexed together, so that searches wait for no more
+_log = logging.getLogger("tourniquet.desk")
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,9 @@ class _Pending:
 class DeskReading:
     """A vault, its index, and the keys to open what people ask for."""
 
+    carried = False
+    keyed_left_out = 0
+
     def __init__(
         self, vault: Path, ring: Path, folder: Path, *, key: VerifierKey, root: bytes
     ) -> None:
@@ -195,11 +202,13 @@ class DeskReading:
             return
         try:
             self._follow(until)
-        except Exception as error:
+            self._fault = self._heed_destructions()
+        except TourniquetError as error:
             self._fault = str(error)
             raise
-        else:
-            self._fault = self._heed_destructions()
+        except Exception as error:
+            self._fault = f"An unforeseen fault ({type(error).__name__}); its text may name people."
+            raise
         finally:
             self._following.release()
 
@@ -335,13 +344,7 @@ class DeskReading:
         # 1.
         ring = self.rings.get()
         frontier, digests = Frontier(), list[bytes]()
-        while (part := read_part(self._disk, self._root, self._position + 1)) is not None:
-            if part.origin != origin:
-                raise IntegrityError(
-                    "The index is of another vault.",
-                    remedy="Name another folder for this desk, or empty this one's index.",
-                )
-            self._take(part, ring)
+        while (part := self._find_part(origin, ring)) is not None:
             frontier = Frontier(part.last, tuple(tuple(row) for row in part.frontier))
             digests += part.digests
         if frontier.size:
@@ -351,6 +354,27 @@ class DeskReading:
         self._pending = _Pending(self._position + 1)
         self._heed_destructions()
         self._ring_stamp = None if self._missing else self.rings.stamp()
+
+    def _find_part(self, origin: str, ring: KeyRing) -> Part | None:
+        """The next part, taken; None behind the last one, or where one is damaged.
+
+        From a damaged part on the vault is read again, and parts are written over: the index is a
+        shortcut. Raises: IntegrityError when it is of another vault.
+        """
+        try:
+            part = read_part(self._disk, self._root, self._position + 1)
+            if part is not None and part.origin == origin:
+                self._take(part, ring)
+        except (IntegrityError, StorageUnavailable) as error:
+            _log.error("desk.index is read from the vault again: %s", error)
+            return None
+        if part is not None and part.origin != origin:
+            raise IntegrityError(
+                "The index is of another vault.",
+                where=FOLDER,
+                remedy="Name another folder for this desk, or empty this one's index.",
+            )
+        return part
 
     def _take(self, part: Part, ring: KeyRing) -> None:
         opened: list[tuple[bytes, Fact]] = []
@@ -387,7 +411,7 @@ class DeskReading:
                 [one for one in pending.facts if one[0] <= last],
                 [one for one in self._missing.items() if pending.first <= one[0] <= last],
             )
-            write_part(self._disk, self._root, part)
+            self._write_part(part)
             self._pending = _Pending(
                 last + 1,
                 [one for one in pending.entries if one[0] > last],
@@ -395,6 +419,15 @@ class DeskReading:
                 [one for one in pending.facts if one[0] > last],
                 pending.as_of,
             )
+
+    def _write_part(self, part: Part) -> None:
+        """Write a part; a disk that takes none keeps nobody from reading on."""
+        if self._disk.failure:
+            return  # a later part without this one would never be found
+        try:
+            write_part(self._disk, self._root, part)
+        except StorageUnavailable as error:
+            _log.error("desk.index is in memory alone from here on: %s", error)
 
 
 def make_folder(folder: Path) -> None:

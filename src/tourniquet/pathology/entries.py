@@ -227,7 +227,11 @@ class CallClosed(Body, frozen=True):
 
 @kind("numbers.reserved", patient=False)
 class NumbersReserved(Body, frozen=True):
-    """Numbers of paper forms, both ends included, that only this desk gives out."""
+    """Numbers of paper forms, both ends included, that only this desk gives out.
+
+    `desk` is its id. Earlier releases wrote the name of its folder: such a range is given out by
+    nobody any more, since two folders may have one name.
+    """
 
     code: str
     first: int
@@ -240,7 +244,9 @@ class NumbersReserved(Body, frozen=True):
 class DeskReconciled(Body, frozen=True):
     """The book of a downtime desk was taken in up to a line; `digest` is over its lines so far.
 
-    `not_accounted` are blocks of numbers of which nobody has said what became.
+    `not_accounted` are blocks of numbers of which nobody has said what became, here or at another
+    desk; `erased` are numbers of results that were not taken in, because the person was erased
+    meanwhile. `issued_blocks` are code, first and last of what it gave out.
     """
 
     desk: str
@@ -251,3 +257,5 @@ class DeskReconciled(Body, frozen=True):
     void: int
     unused: int
     not_accounted: tuple[str, ...] = ()
+    erased: tuple[str, ...] = ()
+    issued_blocks: tuple[tuple[str, int, int], ...] = ()

@@ -21,6 +21,7 @@ from tourniquet.patients.entries import (
     PatientMerged,
     PatientRegistered,
     PatientUpdated,
+    ReadingUnnamed,
     RecordRead,
 )
 from tourniquet.patients.grounds import CONSOLE, FHIR
@@ -254,6 +255,11 @@ def record_read(entries: Sequence[Entry[RecordRead]]) -> None:
             for e in entries
         ]
     )
+
+
+@applies(ReadingUnnamed)
+def reading_unnamed(entries: Sequence[Entry[ReadingUnnamed]]) -> None:
+    """No table: whose reading it was is not known."""
 
 
 @applies(GlassBroken)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from django.db.models import Q
 
 from tourniquet.kernel.clock import service_day
 from tourniquet.patients.entries import (
+    Demographics,
     PatientAbsorbed,
     PatientIdentified,
     PatientRegistered,
@@ -24,7 +26,7 @@ from tourniquet.patients.models import (
     Reading,
     ReadingDay,
 )
-from tourniquet.patients.rules import DOUBTFUL, NHS, PROVISIONAL
+from tourniquet.patients.rules import CURRENT, DOUBTFUL, NHS, PROVISIONAL, family_key
 from tourniquet.record.emptying import (
     people_by,
     rows_about,
@@ -34,8 +36,9 @@ from tourniquet.record.emptying import (
     words_by,
 )
 from tourniquet.record.models import JournalEntry
+from tourniquet.record.recognising import Name, Written
 from tourniquet.record.registry import get_kind
-from tourniquet.record.strays import Name, Written
+from tourniquet.record.tables import select_in
 
 _TELLING = ("patient.registered", "patient.updated", "patient.identified", "patient.absorbed")
 
@@ -78,7 +81,11 @@ def list_perhaps_same(subject: str, *, since: int = 0) -> tuple[str, ...]:
 
 
 def find_words(people: Sequence[str]) -> Written:
-    """Numbers and names, those of before included, as the journal has them."""
+    """Numbers and names, those of before included, as the journal has them.
+
+    A number that somebody else has today, or that no longer is this person's and was another's too,
+    is shared; so is a name with a birth date that fits somebody else in the index.
+    """
     nhs_numbers: set[str] = set()
     other_numbers: set[str] = set()
     names: set[Name] = set()
@@ -87,15 +94,54 @@ def find_words(people: Sequence[str]) -> Written:
             if fact.state != DOUBTFUL:
                 (nhs_numbers if fact.system == NHS else other_numbers).add(fact.value)
         if isinstance(body, PatientRegistered | PatientUpdated) and body.person.family_name:
-            born = body.person.birth_date
-            names.add(
-                Name(
-                    family=body.person.family_name,
-                    given=next(iter(body.person.given_names.split()), ""),
-                    birth=born.strftime("%Y%m%d") if born else "",
-                )
-            )
-    return Written(frozenset(nhs_numbers), frozenset(other_numbers), frozenset(names))
+            names.add(_name(body.person))
+    shared = _shared_among(people, nhs_numbers | other_numbers)
+    namesakes = {name for name in names if _has_namesake(people, name)}
+    return Written(
+        frozenset(nhs_numbers - shared),
+        frozenset(other_numbers - shared),
+        frozenset(names - namesakes),
+        frozenset(nhs_numbers & shared),
+        frozenset(namesakes),
+    )
+
+
+def _name(person: Demographics) -> Name:
+    born = person.birth_date
+    return Name(
+        family=person.family_name,
+        given=next(iter(person.given_names.split()), ""),
+        birth=born.strftime("%Y%m%d") if born else "",
+    )
+
+
+def _shared_among(people: Sequence[str], numbers: Iterable[str]) -> set[str]:
+    """Those numbers of a person that are somebody else's as well, or instead."""
+    rows = list(
+        select_in(
+            Identifier, ("system", "value", "patient_id", "state"), "value", sorted(set(numbers))
+        )
+    )
+    ours = {row[1] for row in rows if row[2] in people and row[3] == CURRENT}
+    return {
+        value
+        for _, value, patient, state in rows
+        if patient not in people and (state == CURRENT or (state != DOUBTFUL and value not in ours))
+    }
+
+
+def _has_namesake(people: Sequence[str], name: Name) -> bool:
+    """Whether somebody else has this family name, birth date and first given name."""
+    if not name.birth:
+        return False
+    others = Patient.objects.filter(
+        family_key=family_key(name.family), birth_date=date.fromisoformat(name.birth)
+    ).exclude(pk__in=people)
+    given = family_key(name.given)
+    return any(
+        family_key(next(iter(one.split()), "")) == given
+        for one in others.values_list("given_names", flat=True)
+    )
 
 
 def _bodies(

@@ -108,6 +108,19 @@ class RecordRead(Body, frozen=True):
     late_by: str = ""
 
 
+@kind("reading.unnamed", patient=False)
+class ReadingUnnamed(Body, frozen=True):
+    """Somebody opened a record, and it is noted after the person was erased: not whose it was.
+
+    `what` is a word of patients.grounds; what the reader wrote is not kept.
+    """
+
+    what: str = "record"
+    channel: str = "console"
+    role: str = ""
+    late_by: str = ""
+
+
 @kind("glass.broken", patient=True)
 class GlassBroken(Body, frozen=True):
     """Somebody without a tie to the subject said why they open the record; it holds for a while."""

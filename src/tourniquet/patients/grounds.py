@@ -18,6 +18,9 @@ FHIR = "fhir"
 COMMAND = "command"
 CHANNEL_WORDS = {CONSOLE: "Console", FHIR: "FHIR", COMMAND: "Command line"}
 
+# What of a record was opened, where no more may be said of it.
+RECORD, PROOF, BUNDLE, PAPER_PACK = "record", "proof", "bundle", "paper pack"
+
 CARE = "care"
 GLASS = "glass"
 WORKLIST = "worklist"
@@ -93,3 +96,8 @@ def reason_words(code: str) -> str:
     if found is None:
         return code
     return "Something else" if code == OTHER else found.label
+
+
+def word_of(what: str) -> str:
+    """What was opened, as one of four words: nothing that somebody wrote, no position."""
+    return next((word for word in (PROOF, BUNDLE, PAPER_PACK) if what.startswith(word)), RECORD)

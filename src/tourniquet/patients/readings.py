@@ -29,10 +29,13 @@ from tourniquet.patients.models import (
 )
 from tourniquet.patients.queries import holders_of
 from tourniquet.patients.rules import MERGED
+from tourniquet.record.erasure_rules import State
+from tourniquet.record.models import Erasure
 from tourniquet.record.tables import IN_MOST, select_in
 
 PAGE_MOST = 500
 CANARIES_MOST = 500
+_CARRIED_OUT = (State.CARRIED_OUT.value, State.FINISHED.value)
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,28 @@ def list_read(account: str, day: date, patient_ids: Iterable[str]) -> set[str]:
         rows = ReadingDay.objects.filter(account=account, day=day, patient_id__in=part)
         found.update(rows.values_list("patient_id", flat=True))
     return found
+
+
+def list_there(patient_ids: Iterable[str]) -> set[str]:
+    """Those of these patients who are in the index; an erased person is not.
+
+    Whoever writes about patients whom they found before they had the journal's lock asks again.
+    """
+    rows = select_in(Patient, ("id",), "id", sorted(set(patient_ids)))
+    return {str(row[0]) for row in rows}
+
+
+def list_erased(patient_ids: Iterable[str]) -> set[str]:
+    """Those of these people who were erased: not in the index, once anybody was erased at all.
+
+    Who was erased is written nowhere. Where nobody was, an id that is not in the index is of
+    somebody whom a restore lost.
+    """
+    wanted = set(patient_ids)
+    gone = wanted - list_there(wanted)
+    if not gone or not Erasure.objects.filter(state__in=_CARRIED_OUT).exists():
+        return set()
+    return gone
 
 
 def list_canaries_among(patient_ids: Iterable[str]) -> dict[str, int]:

@@ -13,6 +13,9 @@ Invariants:
 - `add` returns once the line outlives a power cut; only then does what it says count.
 - What lies behind the end that was written down was never acknowledged: a whole line there is
   kept, the torn rest of one is dropped, and nothing else ever is.
+- Such a line may lie in the cache alone, after a flush that failed and that the next one does not
+  tell. So a book that is opened with one is written anew, into a new file, before it goes on.
+- A book on a disk that cannot be written opens for reading; `failed` says so.
 - A line that was changed, moved or taken out, and an end that was cut off, are IntegrityErrors
   when the book is opened. That book and end were both put back to an older state cannot be seen.
 - Two processes never write one book: whoever opens it holds the folder (`record.keys.only_one`).
@@ -25,6 +28,7 @@ import hmac
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -58,15 +62,25 @@ class Book:
         self._hashes = {_FIRST}
         self._end = 0
         kept = self._read_end()
+        content = b""
         if disk.size(path) is not None:
-            self._read(disk.read(path, bytes_most=BOOK_BYTES_MOST))
+            content = disk.read(path, bytes_most=BOOK_BYTES_MOST)
+            self._read(content)
         if (self._end < kept[0]) or (kept[0] and kept[1] not in self._hashes):
             raise IntegrityError(
                 f"The book ends after line {len(self._lines)}; it had more, or others.",
                 where=path,
                 remedy="Keep both files as evidence; bring the book back from its copy.",
             )
+        with suppress(StorageUnavailable):  # `failed` says it, and so does `add`
+            self._settle(content, kept[0])
+
+    def _settle(self, content: bytes, kept_end: int) -> None:
+        """Make what was read the file that is written on."""
+        disk, path = self._disk, self._path
         if self._end:
+            if self._end != kept_end:
+                disk.replace(path, content[: self._end])
             disk.go_on(path, at=self._end)
             self._keep_end()
         elif disk.size(path) is not None:
@@ -81,7 +95,12 @@ class Book:
     @property
     def failed(self) -> bool:
         """A write failed: nothing more is written before the book is opened again."""
-        return bool(self._disk.failure)
+        return bool(self.failure)
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is written any more; empty while all is well."""
+        return self._disk.failure
 
     def add(self, line: bytes) -> int:
         """Write a line, flushed; its number, from 1.

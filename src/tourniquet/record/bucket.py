@@ -154,7 +154,7 @@ class BucketVault:
         return _end(self._chain(path)) or None
 
     def names(self, folder: str) -> list[str]:
-        """See `Reader`. Of partial tiles only those that the newest checkpoint needs."""
+        """See `Reader`. No partial tiles of before the newest checkpoint; they stay for ever."""
         start = f"{VAULT}{folder}/" if folder else VAULT
         found: set[str] = set()
         for one in self._objects.list(start, folders=True):
@@ -169,7 +169,8 @@ class BucketVault:
         if not folder and self.checkpoint_size():
             found.add(PENDING)
         if folder.endswith(_PARTIAL):
-            return sorted(found & {str(self._width(folder.removesuffix(_PARTIAL)))})
+            width = self._width(folder.removesuffix(_PARTIAL))
+            return sorted(name for name in found if int(name) >= width)
         return sorted(
             name
             for name in found
@@ -560,8 +561,9 @@ def _other(name: str) -> IntegrityError:
     return IntegrityError(
         "Another object has this name already; it stays, and nothing was put in its place.",
         where=name,
-        remedy="Somebody else writes here. Keep it as evidence, change the credential, and begin a "
-        "replica in a new prefix.",
+        remedy="If a pull was cut off here and the source restored from another copy, begin a "
+        "replica in a new prefix. Otherwise somebody else writes here: keep it as evidence, and "
+        "change the credential too.",
     )
 
 

@@ -20,6 +20,13 @@ SEALER_LOCK = 0x7365616C6572  # "sealer": one for each journal
 _REMEDY = "Look at the disk and at the database; what was not acknowledged will be sent again."
 
 
+class AnotherSealer(UserError):
+    """Another session of this database has the sealer's lock; perhaps one of ours that broke off.
+
+    After a network break PostgreSQL may keep the former session, and its lock, for some minutes.
+    """
+
+
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """Turn errors that may pass into StorageUnavailable.
@@ -52,14 +59,14 @@ def take_journal_lock() -> None:
 def take_sealer_lock() -> None:
     """Be the only sealer of this database for as long as this connection lasts; ask often.
 
-    On SQLite the folder of keys is held instead. Raises: UserError when another has it.
+    On SQLite the folder of keys is held instead. Raises: AnotherSealer when another has it.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             # Of a session: taken once more each time, and let go with the connection.
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [SEALER_LOCK])
             if not cursor.fetchone()[0]:
-                raise UserError(
+                raise AnotherSealer(
                     "Another sealer is at work on this database. Nothing was changed.",
                     where="TOURNIQUET_DATABASE_URL",
                     remedy="A journal has one vault. Stop the other one first.",

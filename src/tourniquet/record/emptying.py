@@ -27,8 +27,9 @@ from typing import Any
 from django.db import connection, models
 
 from tourniquet.record.models import JournalEntry
+from tourniquet.record.recognising import Written
 from tourniquet.record.replay import replayed_models
-from tourniquet.record.strays import Stray, Written, find_strays, positions_about
+from tourniquet.record.strays import Stray, find_strays, positions_about
 from tourniquet.record.tables import IN_MOST
 
 Model = type[models.Model]
@@ -141,8 +142,9 @@ def people_of(subject: str) -> tuple[str, ...]:
 def find_stray_entries(subject: str, looked: Stray | None = None) -> Stray:
     """Entries about nobody that carry the person; ask before the person is emptied.
 
-    All entries about nobody are read, a few seconds in a large journal. Done outside of the
-    transaction first and handed to `empty_patient` as `looked`, only what came since is read there.
+    All entries about nobody and about others are read, some seconds in a large journal. Done
+    outside of the transaction first and handed to `empty_patient` as `looked`, only what came since
+    is read there.
     """
     people = people_of(subject)
     written = Written.joined(function(people) for function in _words)

@@ -178,6 +178,8 @@ class ErasureCarriedOut(Body, frozen=True):
     entry alone is left out of every restore. `mentions`: positions that a person must look at.
     `handed_out`: positions of entries whose headers, which stay, say by whom and when the person's
     data was handed out, as proofs, for a laptop or on paper: only who has it can destroy it.
+    `covered`: position of a message among `mentions`, and the ordinal of a PID in it that was the
+    person's; once all its PIDs are of erased people, it goes with the last of them.
     """
 
     erasure: str
@@ -186,6 +188,7 @@ class ErasureCarriedOut(Body, frozen=True):
     keys: tuple[int, ...] = ()
     mentions: tuple[int, ...] = ()
     handed_out: tuple[int, ...] = ()
+    covered: tuple[tuple[int, int], ...] = ()
 
 
 @kind("erasure.finished", patient=False)

@@ -17,7 +17,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,8 +28,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tourniquet.kernel.errors import OperatorError, UserError
 from tourniquet.record.bodies import KEY_BYTES
 from tourniquet.record.disk import Disk, LocalFiles
-from tourniquet.record.notes import LOG_KEY, NAME_CHARACTERS_MOST, Signer, VerifierKey
-from tourniquet.record.ring import KeyRing, copy_ring
+from tourniquet.record.notes import (
+    LOG_KEY,
+    NAME_CHARACTERS_MOST,
+    Checkpoint,
+    Signer,
+    VerifierKey,
+)
+from tourniquet.record.ring import KeyRing, Reached, copy_ring
 
 ROOT_FILE = "root.key"
 LOG_FILE = "log.key"
@@ -190,6 +196,25 @@ def copy_keys(source: Path, target: Path) -> None:
     disk = Disk(LocalFiles(target))
     disk.create({name: _read(source, name) for name in (ROOT_FILE, LOG_FILE)})
     copy_ring(source / RING_FILE, target / RING_FILE)
+
+
+def settle_ring(
+    folder: Path, checkpoint: Checkpoint, nobodys: Iterable[bytes], *, now: datetime
+) -> int:
+    """Have the ring of a restored home go on with this vault, and make none of these keys again.
+
+    `nobodys`: keys that no copy of the ring has. How many entries the ring had seen more of in a
+    longer vault, which is gone: without this the sealer would wait for it for ever.
+    """
+    ring = KeyRing(folder / RING_FILE, read_root(folder))
+    try:
+        ring.enter_as_erased(nobodys, now=now)
+        more = ring.reached.size - checkpoint.size
+        if more > 0:
+            ring.keep_reached(Reached(checkpoint.size, checkpoint.root))
+        return max(more, 0)
+    finally:
+        ring.close()
 
 
 def make_signer(name: str, kind: int) -> Signer:

@@ -8,6 +8,7 @@ One pull, against what a forger, a thief or a bad disk could have done in betwee
 3. Copy the wrapped keys, so that no entry is kept whose key is not.
 4. Read the new leaves, only to hash them: grown from our own tree they must have the signed root.
    Otherwise the history was rewritten: the evidence is kept, and nothing more is pulled.
+   What lies here behind our checkpoint and is not what was signed is set aside.
 5. Read leaves and bodies again, a part at a time: the same leaves, each body with the hash of its
    leaf, right behind the one before. Append, flush, write leaves and tiles. Changes of the key
    that are new must tell the roots that our tree had.
@@ -15,11 +16,13 @@ One pull, against what a forger, a thief or a bad disk could have done in betwee
 
 Invariants:
 - It holds no key that opens anything, and asks the source for none but wrapped ones.
-- What was kept is never changed, however the source behaves; there is no call here that shortens.
+- What was countersigned is never changed, however the source behaves; there is no call here that
+  shortens it.
 - Once a rewritten history was seen, nothing is pulled until a person has moved the evidence away.
 - After an error the replica is opened anew and goes on: a part that lies beyond the checkpoint with
   its leaves in place is compared with the signed root and body by body, as one that is fetched is,
-  and not fetched again. What else lies there is dropped. Leaves are put in place once their bodies
+  and not fetched again. Leaves and bodies that are not what the source signed are set aside
+  (record.setting_aside); what else lies there is dropped. Leaves are put in place once their bodies
   were flushed, so that what a failed flush left behind is not taken for kept.
 - After a failed write nothing more is written (record.disk).
 """
@@ -56,6 +59,7 @@ from tourniquet.record.notes import (
     read_note,
 )
 from tourniquet.record.ring import ChangedKey
+from tourniquet.record.setting_aside import PULLING, set_aside
 from tourniquet.record.tiles import ENTRIES, tile_path
 from tourniquet.record.tree import TILE_WIDTH, Tree, hash_leaf
 from tourniquet.record.vault import (
@@ -88,11 +92,15 @@ class Keys(Protocol):
 
 @dataclass(frozen=True)
 class Pulled:
-    """How far the copy has come; how many entries were new, and wrapped keys."""
+    """How far the copy has come; how many entries were new, and wrapped keys.
+
+    `aside`: where lies what was here, and was not what the source signed; mostly empty.
+    """
 
     checkpoint: Checkpoint
     entries: int
     keys: int
+    aside: str = ""
 
 
 class Rewritten(IntegrityError):
@@ -138,6 +146,7 @@ class Replica:
                 remedy="Somebody put an older one in its place. Bring back the newest.",
             )
         self._last = find_last(vault, self._log.checkpoint.size)
+        self._is_fit = False  # once what lies behind the checkpoint was compared with the source's
         self._appends = False  # once what lies behind the last kept body was dropped
         self._broom = Broom(vault)
         self._noted_at: datetime | None = None
@@ -188,7 +197,11 @@ class Replica:
             hashes = self._hash(reader, checkpoint)
         if hashes is None:
             self._accuse(note, self._new_leaves(reader), "The entries do not have the signed root")
+        aside = "" if self._is_fit else set_aside(self._vault, self._own, reader, before.size)
+        self._is_fit = True
         # 5. Copy.
+        if len(hashes) > 1:  # should it be cut off, and the source sign others then
+            self._own.replace(PULLING, str(note).encode())
         for first, expected in hashes:
             self._copy(source, reader, first, expected, checkpoint.size)
             progress(self._log.frontier.size)
@@ -197,7 +210,7 @@ class Replica:
         # 6. Countersign.
         self._conclude(note, now)
         self._broom.sweep(before.size, checkpoint.size)
-        return Pulled(checkpoint, checkpoint.size - before.size, pulled)
+        return Pulled(checkpoint, checkpoint.size - before.size, pulled, aside)
 
     def countersigned(self) -> Note:
         """The checkpoint that was countersigned last. Raises: IntegrityError when there is none."""

@@ -6,6 +6,8 @@
     witness.key       signs cosignatures; never leaves this folder
     witness.vkey      its verifier key: production pins it
     last-checkpoint   the newest countersigned note, apart from the vault
+    pulling           the source's note of the last pull of more than one part
+    set-aside/        what a pull that was cut off left, and the source did not sign in the end
     evidence/         what a source that rewrote its history gave; normally not there
 
 Invariants:

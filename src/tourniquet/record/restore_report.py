@@ -19,8 +19,11 @@ POSITIONS_NAMED_MOST = 20
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restore found. `tables`: rows by table. `malformed`: positions of entries that would
-    erase something, and are not in their form.
+    """What a restore found. `tables`: rows by table.
+
+    `malformed`: positions of entries that would erase something, and are not in their form.
+    `beyond`: entries that lay whole behind the checkpoint, restored too. `unreadable`: those for
+    which the ring had no key, restored as erased ones, and in `where_unreadable` their positions.
     """
 
     checkpoint: Checkpoint
@@ -32,6 +35,9 @@ class RestoreReport:
     database: str
     tables: Mapping[str, int]
     finished_at: datetime
+    beyond: int = 0
+    unreadable: int = 0
+    where_unreadable: str = ""
 
     def text(self) -> str:
         """The text that is signed."""
@@ -43,11 +49,14 @@ class RestoreReport:
             f"checkpoint root: {base64.b64encode(self.checkpoint.root).decode()}",
             f"verifier key: {pinned}",
             "vault verified: every leaf, tile and body",
+            f"whole behind the checkpoint, restored too: {self.beyond}",
             f"restored up to position: {self.position}",
             f"chain at that position: {self.chain.hex()}",
             "chain and commitments checked: every entry",
             f"entries erased before: {self.erased}",
             f"erasures not in their form, not heeded: {position_words(self.malformed)}",
+            f"entries whose key was missing, restored without content: {self.unreadable}",
+            *([f"without content: {self.where_unreadable}"] if self.unreadable else []),
             f"database: {self.database}",
             "entries read back and compared with the vault: every one",
             *(f"rows of {name}: {count}" for name, count in sorted(self.tables.items())),

@@ -51,6 +51,7 @@ from tourniquet.record.tables import insert_rows
 from tourniquet.record.vault import VaultReader
 
 NAMED_MOST = 10
+_BODY = COLUMNS.index("body")
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,7 @@ def restore(
     ring.leave_out(key_id for one in destructions for key_id in one.keys)
     left_out = frozenset(position for one in destructions for position in one.positions)
     head = read_head()
-    _demand_beginning(reader, ring, head, last)
-    erased = 0
+    erased = _demand_beginning(reader, ring, head, last, left_out)
     for rows in _batches(reader, ring, head.position, last, left_out):
         entries = []
         for row in rows:
@@ -224,13 +224,29 @@ def _batches(
         yield batch
 
 
-def _demand_beginning(reader: VaultReader, ring: KeyRing, head: Head, last: int) -> None:
-    """Demand that what the target holds is the beginning of what is restored."""
+def _demand_beginning(
+    reader: VaultReader, ring: KeyRing, head: Head, last: int, left_out: frozenset[int]
+) -> int:
+    """Demand that what the target holds is the beginning of what is restored.
+
+    How many of its entries have no content. Raises: UserError.
+    """
     if not head.position:
-        return
+        return 0
     if head.position > last or open_row(reader, ring, head.position)[-1] != head.chain:
         raise UserError(
             "The target holds another journal, or a longer one. Nothing was changed.",
             where="--into",
             remedy="Name an empty folder or database.",
         )
+    empty = JournalEntry.objects.filter(body=None).order_by("position")
+    for position in empty.values_list("position", flat=True):
+        row = open_row(reader, ring, position, is_left_out=position in left_out)
+        if row[_BODY] is not None:
+            raise UserError(
+                f"The target was begun without the key of position {position}, which is here now. "
+                "Nothing was changed.",
+                where="--into",
+                remedy="Name an empty folder or database.",
+            )
+    return empty.count()

@@ -286,6 +286,33 @@ class KeyRing:
             ).fetchone()
         return row is not None
 
+    def list_unknown(self, key_ids: Iterable[bytes]) -> set[bytes]:
+        """Those of these ids that this copy has never heard of, erased or not."""
+        wanted = sorted(set(key_ids))
+        unknown = set(wanted)
+        for at in range(0, len(wanted), IDS_AT_ONCE):
+            some = wanted[at : at + IDS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            with _errors():
+                rows = self._database.execute(
+                    f"SELECT id FROM key WHERE id IN ({marks})",  # noqa: S608 (marks alone)
+                    some,
+                ).fetchall()
+            unknown -= {bytes(row[0]) for row in rows}
+        return unknown
+
+    def enter_as_erased(self, key_ids: Iterable[bytes], *, now: datetime) -> None:
+        """Enter ids whose keys nobody has, so that none is made again. Again and again, if need be.
+
+        Their patients get a key of another id.
+        """
+        moment = now.isoformat()
+        rows = [(key_id, moment, moment) for key_id in sorted(set(key_ids))]
+        with _errors():
+            self._database.executemany(
+                "INSERT OR IGNORE INTO key (id, made_at, erased_at) VALUES (?, ?, ?)", rows
+            )
+
     def list_erased(self) -> list[bytes]:
         """The ids of the keys that were destroyed, or are left out."""
         with _errors():

@@ -1,7 +1,8 @@
 """The sealer: the journal's entries into the vault, in order, a second or so behind.
 
 1. Before it begins: the vault is not older than the ring knows, and the journal is the one that was
-   sealed so far.
+   sealed so far. The last again at each look: what is new continues the chain, and where nothing is
+   new the last sealed entry is still there. A database may be put back under us.
 2. Read the next entries. Check each commitment and link of the chain: what was changed in the
    database before it was sealed stops the sealer there.
 3. Have a key for each: the patient's, its own for a message tied to nobody, else the site's.
@@ -207,6 +208,8 @@ class Sealer:
             take_sealer_lock()
         rows = list(self._read_next())
         chain = self._chain
+        if not rows or not _continues(rows[0], chain):
+            self._demand_same_journal()  # 1.
         for row in rows:
             _check(row, chain)
             chain = row.chain
@@ -372,7 +375,8 @@ class Sealer:
                 if row
                 else "The journal is shorter than the vault.",
                 where=f"position {self.position}",
-                remedy="Nothing was sealed. Compare the database with the vault, or restore it.",
+                remedy="Nothing was sealed from there on. Was the database put back? Keep it, "
+                "and do as in docs/how-to/restore.md.",
             )
 
 
@@ -443,11 +447,15 @@ def _row(values: Sequence[Any]) -> Row:
     )
 
 
+def _continues(row: Row, chain: bytes) -> bool:
+    return sealing.link_bytes(chain, row.header_bytes, row.commitment) == row.chain
+
+
 def _check(row: Row, chain: bytes) -> None:
     """Check an entry against the chain so far. Raises: IntegrityError."""
     where = f"position {row.header.position}"
     remedy = "Nothing was sealed from there on. Keep the database, and compare it with the replica."
-    if sealing.link_bytes(chain, row.header_bytes, row.commitment) != row.chain:
+    if not _continues(row, chain):
         raise IntegrityError("The chain of the journal is broken.", where=where, remedy=remedy)
     if row.body is not None and (
         row.salt is None or sealing.commit(row.salt, row.subject, row.body) != row.commitment

@@ -111,6 +111,24 @@ class Vault:
         # 3. The log.
         return self._publish(start, leaves)
 
+    def publish_sealed(self, entries: Sequence[tuple[bytes, bytes]]) -> Note:
+        """Publish entries that were sealed already, each its leaf and its body, as they are.
+
+        Raises: IntegrityError when they are not the next; StorageUnavailable, as `publish`.
+        """
+        start, before = self._log.checkpoint.size, self._last.place if self._last else None
+        bodies = []
+        for position, (packed, sealed) in enumerate(entries, start + 1):
+            leaf = parse_leaf(packed, position)
+            if not follows(leaf.place, before):
+                raise _misplaced(position)
+            bodies.append((leaf.place, sealed))
+            before = leaf.place
+        append_bodies(self._disk, bodies)
+        leaves = [packed for packed, _ in entries]
+        write_pending(self._disk, start, leaves)
+        return self._publish(start, leaves)
+
     def _publish(self, start: int, leaves: Sequence[bytes]) -> Note:
         note = self._log.publish(leaves)
         if leaves:
@@ -148,11 +166,15 @@ class Vault:
             leaf = parse_leaf(packed, position)
             read_body(self._disk, leaf)
             if not follows(leaf.place, before):
-                raise IntegrityError(
-                    "A body was written down in the wrong place.", where=f"position {position}"
-                )
+                raise _misplaced(position)
             before = leaf.place
         self._publish(start, leaves)
+
+
+def _misplaced(position: int) -> IntegrityError:
+    return IntegrityError(
+        "A body was written down in the wrong place.", where=f"position {position}"
+    )
 
 
 def keep_key_line(disk: Keeper, keys: KeyList) -> None:

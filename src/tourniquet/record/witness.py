@@ -5,7 +5,8 @@ that is pinned (TOURNIQUET_WITNESS_KEY).
 
 Invariants:
 - Nothing counts as out of reach but what the pinned witness signed, of a tree that is ours, over a
-  journal that is still the one that was sealed.
+  journal that is still the one that was sealed. The database is asked for the last each time: it
+  may be put back, or fail over to a copy that lacks the newest, under a server that runs.
 - A file that is not as it should be counts as none.
 """
 
@@ -54,6 +55,20 @@ class Witnessed:
 
     checkpoint: Checkpoint
     at: datetime
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A position of the journal, and what the entry there commits to.
+
+    A journal that was put back and grew again has another commitment there: each has a random salt.
+    """
+
+    position: int
+    commitment: bytes
+
+
+NOTHING = Mark(0, b"")
 
 
 @dataclass(frozen=True)
@@ -133,12 +148,41 @@ class OwnCheckpoints:
 OWN = OwnCheckpoints()
 
 
-def demand_ours(checkpoint: Checkpoint, *, noted: bool = False) -> Checkpoint:
-    """Demand that a checkpoint is of this vault, and its journal still ours; the vault's newest.
+@dataclass(frozen=True)
+class Ours:
+    """A checkpoint of this vault: where it ends in the journal, and the vault's newest one."""
+
+    mark: Mark
+    sealed: Checkpoint
+
+
+def demand_ours(checkpoint: Checkpoint, *, noted: bool = False) -> Ours:
+    """Demand that a checkpoint is of this vault, and its journal still ours.
 
     With `noted` one that this process noted as `OWN` is not looked for again. Raises:
     IntegrityError: there are two histories under one key.
     """
+    found = find_in_vault(checkpoint, noted=noted)
+    if not is_in_journal(found.mark):
+        raise IntegrityError(
+            "The journal is not the one that was countersigned.",
+            where=f"position {checkpoint.size}",
+            remedy="The database was put back to an older state. Restore it from the vault.",
+        )
+    return found
+
+
+def is_in_journal(mark: Mark) -> bool:
+    """Whether the journal still has this entry. Raises: StorageUnavailable: nobody can say."""
+    if not mark.position:
+        return True
+    with storage_errors():
+        row = JournalEntry.objects.filter(position=mark.position).values_list("commitment").first()
+    return row is not None and bytes(row[0]) == mark.commitment
+
+
+def find_in_vault(checkpoint: Checkpoint, *, noted: bool = False) -> Ours:
+    """A checkpoint, found in this vault. Raises: IntegrityError: it is of another history."""
     sealed = find_sealed()
     disk = _vault()
     if sealed is None or checkpoint.size > sealed.size:
@@ -148,20 +192,11 @@ def demand_ours(checkpoint: Checkpoint, *, noted: bool = False) -> Checkpoint:
             remedy="This vault is an older copy, or another has its key. Compare with the replica.",
         )
     if not checkpoint.size:
-        return sealed
+        return Ours(NOTHING, sealed)
     commitment = OWN.find(checkpoint) if noted else None
     if commitment is None:
         commitment = _commitment_in_vault(disk, sealed, checkpoint)
-    with storage_errors():
-        row = JournalEntry.objects.filter(position=checkpoint.size).values_list("commitment")
-        found = row.first()
-    if found is None or bytes(found[0]) != commitment:
-        raise IntegrityError(
-            "The journal is not the one that was countersigned.",
-            where=f"position {checkpoint.size}",
-            remedy="The database was put back to an older state. Restore it from the vault.",
-        )
-    return sealed
+    return Ours(Mark(checkpoint.size, commitment), sealed)
 
 
 def _commitment_in_vault(disk: Disk, sealed: Checkpoint, checkpoint: Checkpoint) -> bytes:
@@ -204,10 +239,14 @@ def keep_witnessed(note: Note) -> None:
 
 
 class ProtectionReader:
-    """Says how much is protected; what was compared once is not compared again."""
+    """Says how much is protected.
+
+    What was found in the vault once is not looked for there again; the journal is asked each time.
+    """
 
     def __init__(self) -> None:
         self._compared: Checkpoint | None = None
+        self.mark = NOTHING  # how far the witness has come, as of the last reading
 
     def read(self) -> Protection | None:
         """How much is protected now; None where no witness is pinned.
@@ -217,10 +256,11 @@ class ProtectionReader:
         if find_witness_key() is None:
             return None
         found, fits = self._find()
+        if not is_in_journal(self.mark):
+            found, fits, self.mark = None, False, NOTHING
+            self._compared = None
         with storage_errors():
             position = read_head().position  # after the file: what it covers is in the journal
-        if found is not None and found.checkpoint.size > position:
-            found, fits = None, False
         witnessed = found.checkpoint.size if found else 0
         return Protection(
             position=position,
@@ -233,10 +273,13 @@ class ProtectionReader:
     def _find(self) -> tuple[Witnessed | None, bool]:
         try:
             found = find_witnessed()
-            if found is not None and found.checkpoint != self._compared:
-                demand_ours(found.checkpoint)
+            if found is None:
+                self._compared, self.mark = None, NOTHING
+            elif found.checkpoint != self._compared:
+                self.mark = find_in_vault(found.checkpoint).mark
                 self._compared = found.checkpoint
         except (IntegrityError, OperatorError):  # also files that this account may not read
+            self._compared, self.mark = None, NOTHING
             return None, False
         return found, True
 

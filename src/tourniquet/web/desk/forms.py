@@ -25,10 +25,10 @@ from tourniquet.web.desk import addresses
 from tourniquet.web.desk.access import desk, desk_page
 from tourniquet.web.desk.paper import Mark, label_sheets, request_forms
 from tourniquet.web.desk.presenters import BlockRow, FormsPage
-from tourniquet.web.desk.rendering import render, say_done
+from tourniquet.web.desk.rendering import data_mark, render, say_done
 from tourniquet.web.filters import staff_datetime
 from tourniquet.web.presenters.shell import BLANK_FORM, FieldError, Form
-from tourniquet.web.views.typed import LONGEST_LINE, clean, see_other
+from tourniquet.web.views.typed import LONGEST_LINE, clean, find_count, see_other
 
 BLOCKS_SHOWN = 50
 OPEN_SHOWN = 40
@@ -45,7 +45,7 @@ def show(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
             for name in ("count", "note")
         }
         try:
-            number = int(values["count"]) if values["count"].isdigit() else 0
+            number = find_count(values["count"]) or 0
             issue_numbers(desk(), user, number, note=values["note"])
         except UserError as error:
             form = Form(values, (FieldError("count", f"{error.what} {error.remedy}".strip()),))
@@ -56,9 +56,10 @@ def show(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
 
 
 def _page(http_request: HttpRequest, form: Form) -> HttpResponse:
-    kept = read_account(desk())
-    lines = desk().demand().lines()
-    ranges = list_ranges(desk())
+    here = desk()
+    kept = read_account(here)
+    lines = here.demand().lines()
+    ranges = list_ranges(here)
     following = next_block(ranges, lines, 1)
     current = next(one for one in ranges if one.code == following.code)
     blocks = [(at, line) for at, line in enumerate(lines, 1) if isinstance(line, NumbersIssued)]
@@ -88,6 +89,8 @@ def _page(http_request: HttpRequest, form: Form) -> HttpResponse:
             left=current.last - following.first + 1,
             range_words=str(following),
             is_reserved=following.code.startswith("R"),
+            desk_id=here.id,
+            elsewhere=tuple(kept_blocks(kept.describe_elsewhere())),
         ),
         title="Forms and numbers",
         section="forms",
@@ -105,8 +108,16 @@ def kept_blocks(words: list[str]) -> list[str]:
 def mark() -> Mark:
     """What printed pages say at their foot."""
     here = desk()
-    standing = here.demand().reading.standing
-    return Mark(here.places.folder.name, here.exercise, staff_datetime(standing.as_of))
+    here.demand()
+    data = data_mark()
+    assert data is not None, "an unlocked desk has a standing"
+    return Mark(
+        f"{here.places.folder.name} {here.id}".strip(),
+        here.exercise,
+        staff_datetime(data.as_of),
+        data.verified_words,
+        data.warnings,
+    )
 
 
 def _pdf(content: bytes, name: str) -> HttpResponse:

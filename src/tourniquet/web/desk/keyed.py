@@ -1,39 +1,75 @@
-"""Results that were keyed at this desk, from the book to what pages show."""
+"""Results that were keyed at this desk, from the book to what pages show.
+
+Invariants:
+- A critical value of which no call is noted is on the first page that shows results, and on every
+  other one; only a noted call or a correction takes it off (HAZ-005).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tourniquet.flows.downtime_desk import DowntimeDesk
 from tourniquet.kernel.clock import service_day
 from tourniquet.pathology.catalogue import load_catalogue
 from tourniquet.pathology.desk_lines import CallMade, PersonWritten, ResultKeyed
-from tourniquet.pathology.entries import ObservationFact
-from tourniquet.pathology.rules import age_on, critical_tables, find_critical_values
+from tourniquet.pathology.keyed_values import Limits, find_critical_keyed
+from tourniquet.pathology.rules import age_on, critical_tables
 from tourniquet.web.desk import addresses
 from tourniquet.web.desk.presenters import KeyedRow
 from tourniquet.web.filters import nhs_number, person_name, staff_date
 from tourniquet.web.presenters.people import PersonName
+from tourniquet.web.presenters.shell import Paging
 
 ROWS_MOST = 100
 
 
-def list_keyed(
-    desk: DowntimeDesk, *, patient_id: str = "", limit: int = ROWS_MOST
-) -> tuple[KeyedRow, ...]:
-    """Results keyed here, newest first: of one patient, or of all."""
+@dataclass(frozen=True)
+class KeyedPage:
+    """One page of what was keyed, newest first, and every value that nobody has phoned yet."""
+
+    unphoned: tuple[KeyedRow, ...]
+    rows: tuple[KeyedRow, ...]
+    paging: Paging
+
+
+def list_keyed(desk: DowntimeDesk, *, patient_id: str) -> tuple[KeyedRow, ...]:
+    """Every result of a patient that was keyed here, newest first; as many as the book holds.
+
+    None where the book cannot be read: every page says that then, and the history is shown.
+    """
+    if not desk.demand().book.is_readable:
+        return ()
+    return tuple(row for row in reversed(_rows(desk)) if row.patient_id == patient_id)
+
+
+def page_keyed(desk: DowntimeDesk, number: int = 1) -> KeyedPage:
+    """A page of the results keyed here; before them all that wait for a call, the oldest first.
+
+    No critical value leaves the page before a call is noted, however many came since (HAZ-005).
+    """
+    rows = _rows(desk)
+    pages = max(1, -(-len(rows) // ROWS_MOST))
+    number = min(max(number, 1), pages)
+    newest = rows[::-1]
+    return KeyedPage(
+        unphoned=tuple(row for row in rows if row.has_critical),
+        rows=tuple(newest[(number - 1) * ROWS_MOST : number * ROWS_MOST]),
+        paging=Paging(number, pages, len(rows), ROWS_MOST, addresses.RESULTS),
+    )
+
+
+def _rows(desk: DowntimeDesk) -> list[KeyedRow]:
+    """Every result of the book, in order."""
     lines = desk.demand().lines()
     replaced = {line.corrects for line in lines if isinstance(line, ResultKeyed)}
     called = {(line.result, line.code) for line in lines if isinstance(line, CallMade)}
-    found: list[KeyedRow] = []
-    for at in range(len(lines), 0, -1):
-        line = lines[at - 1]
-        if not isinstance(line, ResultKeyed) or (patient_id and not _is_of(desk, line, patient_id)):
-            continue
-        found.append(_row(desk, at, line, called, replaced=at in replaced))
-        if len(found) == limit:
-            break
-    return tuple(found)
+    return [
+        _row(desk, at, line, called, replaced=at in replaced)
+        for at, line in enumerate(lines, 1)
+        if isinstance(line, ResultKeyed)
+    ]
 
 
 def get_keyed(desk: DowntimeDesk, at: int) -> KeyedRow | None:
@@ -44,11 +80,6 @@ def get_keyed(desk: DowntimeDesk, at: int) -> KeyedRow | None:
         return None
     called = {(one.result, one.code) for one in lines if isinstance(one, CallMade)}
     return _row(desk, at, line, called, replaced=False)
-
-
-def _is_of(desk: DowntimeDesk, line: ResultKeyed, patient_id: str) -> bool:
-    found = desk.demand().reading.index.find(line.patient) if line.patient else None
-    return found is not None and found.id == patient_id
 
 
 def _row(
@@ -83,6 +114,7 @@ def _row(
             if found
             else written_words(line.written)
         ),
+        patient_id=found.id if found else "",
         patient_href=addresses.record(found.id) if found else "",
         reported_by=line.reported_by,
         call_href=addresses.call(at),
@@ -106,26 +138,8 @@ def written_words(written: PersonWritten) -> str:
 
 def _critical(line: ResultKeyed, age: int | None) -> set[str]:
     """Codes of the values that must be phoned."""
-    limits, units = critical_tables(load_catalogue())
-    facts = [
-        ObservationFact(
-            sequence=number,
-            code=one.code,
-            value_text=one.value,
-            value_number=as_number(one.value),
-            unit=one.unit,
-        )
-        for number, one in enumerate(line.values, 1)
-    ]
-    return {value.line.code for value in find_critical_values(facts, limits, units, age=age)}
-
-
-def as_number(text: str) -> float | None:
-    """A value as a number, where it is one."""
-    try:
-        return float(text) if text.replace(".", "", 1).replace("-", "", 1).isdigit() else None
-    except ValueError:
-        return None
+    found = find_critical_keyed(line.values, Limits(*critical_tables(load_catalogue()), age))
+    return {value.line.code for value in found}
 
 
 def units() -> Mapping[str, str]:

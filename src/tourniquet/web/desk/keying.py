@@ -3,13 +3,16 @@
 Invariants:
 - Every value is typed twice and compared; what differs is named, and nothing is kept.
 - A patient is chosen among those whom the desk knows, or written as the form says; never guessed.
-- A critical value is said at once, and stays marked until a call is noted with read-back.
+- A critical value is said at once, and stays marked until a call is noted with read-back. What no
+  limit can be held against is asked about.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_protect
 
@@ -19,17 +22,27 @@ from tourniquet.kernel.errors import NotFound, UserError
 from tourniquet.pathology.catalogue import load_catalogue
 from tourniquet.pathology.desk_lines import KeyedValue, PersonWritten, ResultKeyed
 from tourniquet.pathology.desk_numbers import FormNumber
+from tourniquet.pathology.keyed_values import Limits, must_ask
+from tourniquet.pathology.rules import critical_tables
 from tourniquet.patients.queries import Wanted
 from tourniquet.patients.rules import family_key
 from tourniquet.web.desk import addresses
 from tourniquet.web.desk.access import desk, desk_page
-from tourniquet.web.desk.keyed import get_keyed, list_keyed, units
+from tourniquet.web.desk.keyed import get_keyed, page_keyed, units
 from tourniquet.web.desk.presenters import CallPage, KeyPage, ResultsPage, ValueField
 from tourniquet.web.desk.rendering import render, say_done
 from tourniquet.web.filters import nhs_number, person_name, staff_date
 from tourniquet.web.presenters.people import PersonName
 from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form
-from tourniquet.web.views.typed import LONGEST_LINE, clean, find_day, find_moment, see_other
+from tourniquet.web.views.typed import (
+    LONGEST_LINE,
+    clean,
+    find_count,
+    find_day,
+    find_moment,
+    read_page,
+    see_other,
+)
 
 OTHER = "OTHER"
 OTHER_ROWS = 6
@@ -41,14 +54,20 @@ UNKNOWN = "unknown"
 
 @desk_page(DeskTask.RECORD)
 def show(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
-    """What was keyed here, newest first, and the way to key more."""
-    rows = list_keyed(desk())
+    """What waits for a call, what was keyed here, newest first, and the way to key more."""
+    return _results(http_request, BLANK_FORM)
+
+
+def _results(http_request: HttpRequest, form: Form) -> HttpResponse:
+    keyed = page_keyed(desk(), read_page(http_request))
     return render(
         http_request,
         "desk/results.html",
-        ResultsPage(BLANK_FORM, _tests(), rows, len(rows)),
+        ResultsPage(form, _tests(), keyed.unphoned, keyed.rows, keyed.paging),
         title="Key results",
         section="results",
+        form_errors=form.errors,
+        status=400 if form.errors else 200,
     )
 
 
@@ -78,7 +97,7 @@ def key(http_request: HttpRequest, user: DeskUser) -> HttpResponse:
     }
     faults: list[FieldError] = []
     if http_request.method == "POST" and "save" in typed:
-        fixed = int(corrects) if corrects.isdigit() else 0
+        fixed = find_count(corrects) or 0
         result = _result(user, number, test, values, faults, corrects=fixed)
         if not faults and result is not None:
             try:
@@ -98,16 +117,7 @@ def _again(
     http_request: HttpRequest, number: str, test: str, text: str, *, field: str = "number"
 ) -> HttpResponse:
     form = Form({"number": number, "test": test}, (FieldError(field, text.strip()),))
-    rows = list_keyed(desk())
-    return render(
-        http_request,
-        "desk/results.html",
-        ResultsPage(form, _tests(), rows, len(rows)),
-        title="Key results",
-        section="results",
-        form_errors=form.errors,
-        status=400,
-    )
+    return _results(http_request, form)
 
 
 def _kept(http_request: HttpRequest, line: int) -> HttpResponse:
@@ -134,7 +144,7 @@ def _fields(test: str) -> tuple[ValueField, ...]:
 
 
 def _value_names(test: str) -> list[str]:
-    parts = ("value", "again", "name", "unit") if test == OTHER else ("value", "again")
+    parts = ("value", "again", "critical", *(("name", "unit") if test == OTHER else ()))
     return [f"{part}{field.index}" for field in _fields(test) for part in parts]
 
 
@@ -158,7 +168,11 @@ def _key_page(
             number=str(number),
             test=test,
             test_name=known.name if known else "Another test",
-            fields=_fields(test),
+            fields=tuple(
+                replace(field, asked=bool(form.error(name) or form.value(name)))
+                for field in _fields(test)
+                for name in (f"critical{field.index}",)
+            ),
             people=_candidates(values),
             corrects=earlier if corrects or earlier else 0,
         ),
@@ -260,10 +274,27 @@ def _values(test: str, values: dict[str, str], faults: list[FieldError]) -> tupl
             faults.append(FieldError(f"name{field.index}", "Say what was measured."))
         elif first:
             unit = field.unit or values.get(f"unit{field.index}", "")
-            found.append(KeyedValue(field.code or name, name, first, unit))
+            keyed = KeyedValue(field.code or name, name, first, unit)
+            found.append(_judged(field, keyed, values, faults))
     if not found and not faults:
         faults.append(FieldError("value1", "Key at least one value, twice."))
     return tuple(found)
+
+
+def _judged(
+    field: ValueField, keyed: KeyedValue, values: dict[str, str], faults: list[FieldError]
+) -> KeyedValue:
+    """The value with what was said of it, where no limit can be held against it (HAZ-005)."""
+    if not must_ask(keyed, Limits(*critical_tables(load_catalogue()), None)):
+        return keyed
+    said = values[f"critical{field.index}"]
+    if said not in ("yes", "no"):
+        text = (
+            f"{keyed.name} {keyed.value}: no limit can be held against this. Say whether it is "
+            "critical, and key it twice again."
+        )
+        faults.append(FieldError(f"critical{field.index}", text))
+    return msgspec.structs.replace(keyed, critical=said == "yes")
 
 
 @desk_page(DeskTask.RECORD, methods=("GET", "HEAD", "POST"))

@@ -55,8 +55,14 @@ def _lines(found: DeskRecord) -> Iterator[str]:
     for keyed in found.keyed:
         yield from _heading(
             f"Keyed at the desk {staff_datetime(keyed.at)}: {keyed.test}, form {keyed.number}"
+            f"{' (CORRECTED LATER: NOT VALID)' if keyed.replaced else ''}"
         )
-        yield "; ".join(f"{name} {value} {unit}".strip() for name, value, unit, _ in keyed.values)
+        for name, value, unit, critical in keyed.values:
+            text = f"{name} {value} {unit}".strip()
+            if keyed.replaced:
+                yield f"{text} (corrected later)"
+            else:
+                yield f"*{text} CRITICAL, NOT PHONED" if critical else text
     for report in found.reports:
         yield from _report(report)
     if found.is_short:

@@ -2,6 +2,7 @@
 
 Invariants:
 - Every page says what it is, its number, and of an exercise that it is one.
+- Every page of a pack says how old its data is and what the desk warned of (HAZ-032).
 - A barcode is Code 128 and stands beside the same number in figures and letters.
 """
 
@@ -46,6 +47,8 @@ class Mark:
     desk: str
     exercise: str
     data_as_of: str
+    verified: str = "verified"
+    warnings: tuple[str, ...] = ()
 
 
 def _pdf(draw: Callable[[Canvas], None], title: str) -> bytes:
@@ -186,23 +189,27 @@ class PackPatient:
 def paper_pack(patients: Iterable[PackPatient], title: str, mark: Mark) -> bytes:
     """Histories on paper: each patient begins a page, each page says whose it is and its number."""
     made = list(patients)
+    warned = [line for text in mark.warnings for line in wrapped(text)][:_WARNING_LINES_MOST]
+    room = _PACK_LINES - len(warned)
 
     def draw(canvas: Canvas) -> None:
         page = 0
         for patient in made:
             left = list(patient.lines)
-            part, parts = 0, max(1, -(-len(left) // _PACK_LINES))
+            part, parts = 0, max(1, -(-len(left) // room))
             while left or not part:
                 page, part = page + 1, part + 1
-                shown, left = left[:_PACK_LINES], left[_PACK_LINES:]
+                shown, left = left[:room], left[room:]
                 foot = f"{title[:60]}    Page {page} of the pack"
                 of = f"{part} of {parts}"
-                _pack_page(canvas, patient, shown, part=of, foot=foot, mark=mark)
+                lines = [*(f"*{line}" for line in warned), *shown]
+                _pack_page(canvas, patient, lines, part=of, foot=foot, mark=mark)
 
     return _pdf(draw, title)
 
 
 _PACK_LINES = 52
+_WARNING_LINES_MOST = 12
 _PACK_CHARACTERS = 108
 
 
@@ -238,7 +245,7 @@ def _pack_page(
     canvas.drawRightString(_WIDTH - _MARGIN, top, f"Page {part} of this patient")
     canvas.setFont(_BOLD, 10)
     canvas.drawRightString(
-        _WIDTH - _MARGIN, top - 6 * mm, f"Data as of {mark.data_as_of}, verified"
+        _WIDTH - _MARGIN, top - 6 * mm, f"Data as of {mark.data_as_of}, {mark.verified}"
     )
     canvas.line(_MARGIN, top - 9 * mm, _WIDTH - _MARGIN, top - 9 * mm)
     y = top - 15 * mm

@@ -9,7 +9,7 @@ from tourniquet.pathology.transfusion import Transfusion
 from tourniquet.web.desk import addresses
 from tourniquet.web.presenters.patients import Banner, ReportCard, RequestRow, SpecimenCard
 from tourniquet.web.presenters.people import PersonName
-from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form, NavItem
+from tourniquet.web.presenters.shell import BLANK_FORM, Choice, FieldError, Form, NavItem, Paging
 
 SECTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("find", "Find a patient", addresses.HOME, "read histories"),
@@ -29,12 +29,61 @@ class DataMark:
     missing: int = 0
     fault: str = ""
     key_pinned: bool = True
+    carried: bool = False
+    keyed_left_out: int = 0
+    book_fault: str = ""
+    book_readable: bool = True
     notice: str = ""
 
     @property
     def is_complete(self) -> bool:
-        """Everything that was verified can be searched."""
-        return self.position == self.total and not self.missing and not self.fault
+        """Everything that was verified can be searched, and nothing is known to be left out."""
+        return not self.warnings
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever reads must know: the same on every page, on paper and at the terminal."""
+        found = []
+        if self.position != self.total:
+            read = f"{self.position:,} of {self.total:,} entries"
+            found.append(
+                f"Not complete: {read} had been read when this was carried away."
+                if self.carried
+                else f"Still reading: {read}. Somebody whom you do not find may come yet."
+            )
+        if self.missing:
+            found.append(
+                f"{self.missing:,} entries do not open yet: the copy of the key ring is older than "
+                "they are."
+            )
+        if self.fault:
+            text = (
+                f"The vault cannot be read further: {self.fault} What is shown was verified before."
+            )
+            found.append(f"When this was carried away: {text}" if self.carried else text)
+        if self.notice:
+            found.append(f"Somebody must look at this: {self.notice}")
+        if self.keyed_left_out:
+            found.append(
+                f"{self.keyed_left_out:,} results that had been keyed at the desk are not here: "
+                "ask the desk."
+            )
+        if not self.book_readable:
+            found.append(
+                f"The desk's book cannot be opened: {self.book_fault} What was keyed here is not "
+                "shown, and nothing can be keyed. Note on paper who opens whose record, and why."
+            )
+        elif self.book_fault:
+            found.append(
+                f"The desk's book cannot be written: {self.book_fault}. Nothing can be keyed. "
+                "Note on paper who opens whose record, and why."
+            )
+        return tuple(found)
+
+    @property
+    def verified_words(self) -> str:
+        """Verified, and against which key."""
+        return "verified" if self.key_pinned else "verified (key not pinned)"
 
 
 @dataclass(frozen=True)
@@ -150,6 +199,7 @@ class KeyedRow:
     at: datetime
     who: str
     patient: str
+    patient_id: str
     patient_href: str
     reported_by: str
     call_href: str
@@ -164,22 +214,24 @@ class KeyedRow:
 
 @dataclass(frozen=True)
 class ResultsPage:
-    """What was keyed, and the way to key more."""
+    """What was keyed, and the way to key more; first every value that waits for a call."""
 
     form: Form
     tests: tuple[Choice, ...]
+    unphoned: tuple[KeyedRow, ...]
     rows: tuple[KeyedRow, ...]
-    total: int
+    paging: Paging
 
 
 @dataclass(frozen=True)
 class ValueField:
-    """One value of the test that is keyed, twice."""
+    """One value of the test that is keyed, twice; `asked`: who keys it says if it is critical."""
 
     index: int
     code: str
     name: str
     unit: str
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,6 +245,10 @@ class KeyPage:
     fields: tuple[ValueField, ...]
     people: tuple[Choice, ...]
     corrects: int = 0
+    critical_choices: tuple[Choice, ...] = (
+        Choice("yes", "Yes: it must be phoned"),
+        Choice("no", "No"),
+    )
 
 
 @dataclass(frozen=True)
@@ -231,6 +287,8 @@ class FormsPage:
     left: int
     range_words: str
     is_reserved: bool
+    desk_id: str
+    elsewhere: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def data_mark() -> DataMark | None:
     here = desk()
     if here.unlocked is None:
         return None
-    standing = here.unlocked.reading.standing
+    reading = here.unlocked.reading
+    standing = reading.standing
     return DataMark(
         standing.as_of,
         standing.position,
@@ -31,7 +32,11 @@ def data_mark() -> DataMark | None:
         standing.missing,
         standing.fault,
         here.key_pinned,
-        standing.notice,
+        carried=reading.carried,
+        keyed_left_out=reading.keyed_left_out,
+        book_fault=here.unlocked.book.fault,
+        book_readable=here.unlocked.book.is_readable,
+        notice=standing.notice,
     )
 
 

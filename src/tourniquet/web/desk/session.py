@@ -3,6 +3,7 @@
 Invariants:
 - What is said of a wrong name and of a wrong password is the same; after several failures a name
   must wait.
+- What was typed as a name and is no account is written down nowhere: it may be a password.
 - Sessions are in memory: when the desk starts again, everybody signs in again.
 - The words of a share are never shown again, logged, or kept but in memory.
 """
@@ -30,6 +31,7 @@ from tourniquet.web.views.typed import LONGEST_LINE, clean, see_other
 _WRONG = "The user name or the password is not right. Both must be typed exactly."
 FIRST_LOOK_SECONDS = 3.0  # a small record is ready at once; a large one says how far it is
 DESK_SIGN_INS = Throttle()
+UNKNOWN_NAME = "unknown name"
 
 
 @public
@@ -49,7 +51,8 @@ def sign_in(http_request: HttpRequest) -> HttpResponse:
     user = desk().accounts.check(name, http_request.POST.get("password", ""))
     if user is None:
         DESK_SIGN_INS.failed(name)
-        desk().note_access("sign-in refused", name[:40])
+        known = desk().accounts.find(name) is not None  # else it may be a password, or a patient
+        desk().note_access("sign-in refused", name if known else UNKNOWN_NAME)
         return _refused(http_request, name, onward, _WRONG, status=400)
     DESK_SIGN_INS.passed(name)
     desk().note_access("signed in", user.name)

@@ -83,6 +83,17 @@ class ProtectionMark:
 
 
 @dataclass(frozen=True)
+class SealingMark:
+    """Records are in this database alone, or it is not the one that was sealed: said to all.
+
+    `remedy` is for who can act.
+    """
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class NoCopyMark:
     """No copy out of reach is known: said quietly to all, with a remedy to who can act."""
 
@@ -152,6 +163,7 @@ class Shell:
     incident: IncidentMark | None = None
     protection: ProtectionMark | None = None
     no_copy: NoCopyMark | None = None
+    sealing: SealingMark | None = None
     crumbs: tuple[Crumb, ...] = ()
     done: str = ""
     form_errors: tuple[FieldError, ...] = ()

@@ -45,7 +45,7 @@ from tourniquet.web.views.rendering import render
 EFFECTS_SHOWN = 20
 CAUSES_SHOWN = 10
 _MAY_NAME_PATIENTS = ("message.received",)
-_ABOUT_ACCESS = ("access.listed", "export.stopped", "export.allowed")
+_ABOUT_ACCESS = ("access.listed", "reading.unnamed", "export.stopped", "export.allowed")
 
 
 @page(Task.READ_JOURNAL)

@@ -12,6 +12,7 @@ KIND_WORDS = {
     "patient.merged": "Merged into another record",
     "patient.absorbed": "Another record was merged into this one",
     "record.read": "Record opened",
+    "reading.unnamed": "Record of somebody erased since was opened",
     "glass.broken": "Reason given for opening the record",
     "canary.set": "Record that nobody should read",
     "access.seen": "Looked up who opened the record",

@@ -11,6 +11,7 @@ from tourniquet.directory.queries import names_of
 from tourniquet.directory.roles import Task, Viewer
 from tourniquet.incident.queries import find_running
 from tourniquet.record.home import clock, exercise_name
+from tourniquet.record.sealing_meter import SEALING
 from tourniquet.record.witness import METER
 from tourniquet.web.access import find_signed_in
 from tourniquet.web.presenters.shell import (
@@ -20,6 +21,7 @@ from tourniquet.web.presenters.shell import (
     IncidentMark,
     NoCopyMark,
     ProtectionMark,
+    SealingMark,
     Shell,
     SignedIn,
 )
@@ -30,6 +32,19 @@ SET_UP_A_REPLICA = (
     "TOURNIQUET_WITNESS_KEY: docs/how-to/replica.md says how."
 )
 ASK_FOR_A_REPLICA = "Ask whoever runs Tourniquet for you to set up a replica on another machine."
+WENT_BACK = (
+    "This database is not the one that was sealed: it went back to an older state. Records that "
+    "were taken in before may be missing here, and what is taken in now is copied nowhere."
+)
+MEND_JOURNAL = (
+    "Delete nothing. Stop what sends, and do as in docs/how-to/restore.md, 'When the database went "
+    "back'."
+)
+START_SEALER = (
+    "Read logs/sealer.log in the home, look at its disk, and restart the server: "
+    "docs/how-to/restore.md says how."
+)
+CALL = "Call whoever runs Tourniquet for you."
 _DONE = "done"
 
 
@@ -61,6 +76,7 @@ def render(
         incident=_incident_mark() if viewer else None,
         protection=_protection_mark(now) if viewer else None,
         no_copy=_no_copy_mark(viewer) if viewer and not scenario else None,
+        sealing=_sealing_mark(viewer) if viewer else None,
         crumbs=crumbs,
         done=http_request.session.pop(_DONE, ""),
         form_errors=form_errors,
@@ -109,3 +125,18 @@ def _protection_mark(now: datetime) -> ProtectionMark | None:
         fits=found.fits,
         late=not found.fits or waited > LATE_SECONDS,
     )
+
+
+def _sealing_mark(viewer: Viewer) -> SealingMark | None:
+    """Said where sealing stands still, with or without a witness."""
+    found = SEALING.read()
+    if found is None:
+        return None
+    may_act = viewer.may(Task.ADMINISTER)
+    if not found.fits:
+        return SealingMark(WENT_BACK, MEND_JOURNAL if may_act else CALL)
+    if not found.unsealed or not (found.late or found.gave_up):
+        return None
+    count = f"{found.unsealed:,} record{'' if found.unsealed == 1 else 's'}"
+    what = f"The sealer stands still: {count} in this database alone."
+    return SealingMark(what, START_SEALER if may_act else CALL)

@@ -124,6 +124,11 @@ def read_count(values: Mapping[str, str], name: str, faults: Faults) -> int:
     return int(text)
 
 
+def find_count(text: str) -> int | None:
+    """The whole number that a text is, in plain figures; None where it is none."""
+    return int(text) if _NUMBER.match(text) else None
+
+
 def form_of(values: dict[str, str], faults: Faults) -> Form:
     """What was typed with what is wrong with it."""
     return Form(values, tuple(faults)) if values or faults else BLANK_FORM
