@@ -88,9 +88,10 @@ def postcode(text: str) -> str:
 
 def phone(text: str) -> str:
     """The digits of a UK telephone number in national form: `+44 (0)7700 900161` is 07700900161."""
-    digits = re.sub(r"[^\d+]", "", text.replace("(0)", ""))
+    digits = re.sub(r"[^0-9+]", "", text.replace("(0)", ""))
     digits = re.sub(r"^(?:\+44|0044)", "0", digits).lstrip("+")
-    return digits if len(digits) in _PHONE_DIGITS and digits.startswith("0") else ""
+    is_one = len(digits) in _PHONE_DIGITS and digits.isdecimal() and digits.startswith("0")
+    return digits if is_one else ""
 
 
 def email(text: str) -> str:
