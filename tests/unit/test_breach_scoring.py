@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -33,17 +34,18 @@ FATHER = replace(MARY, row=3, nhs=9990000301, locals=("RJ1:5",), bare=("5",), em
                  birth=date(1931, 7, 9), birth_text="19310709")  # fmt: skip
 
 
-def says(**fields: object) -> Says:
-    """A fragment; names and birth dates as linking.sql takes them apart."""
-    births = tuple(fields.get("births", ()))  # type: ignore[call-overload]
+def says(births: tuple[date, ...] = (), **fields: Any) -> Says:
+    """A fragment; birth dates and names as linking.sql takes them apart."""
     fields.setdefault("has_given", bool(fields.get("first_given")))
-    swapped = [
-        date(one.year, one.day, one.month) for one in births if one.day <= 12 != one.day - one.month
-    ]
     return Says(
-        births_swapped=tuple(swapped),
-        birth_texts=tuple(f"{one:%Y%m%d}" for one in births),
-        **fields,  # type: ignore[arg-type]
+        births=births,
+        births_swapped=[
+            date(one.year, one.day, one.month)
+            for one in births
+            if one.day <= 12 and one.day != one.month
+        ],
+        birth_texts=[f"{one:%Y%m%d}" for one in births],
+        **fields,
     )
 
 

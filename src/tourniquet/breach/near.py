@@ -9,6 +9,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from string import digits
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def _with_gaps(
     """Ten signs of which GAPS_MOST are no digits: a letter for a digit, a digit that is lost."""
     places, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for place, one in enumerate(written):
-        gaps = [n for n, sign in enumerate(one) if sign not in "0123456789"]
+        gaps = [n for n, sign in enumerate(one) if sign not in digits]
         if len(one) != DIGITS or not 0 < len(gaps) <= GAPS_MOST:
             continue
         made = np.array(
@@ -65,11 +66,11 @@ def _is_known(made: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.b
 
 def _changed(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each number with each digit changed, and with each two neighbours exchanged; not itself."""
-    digits = numbers[:, None] // _POWERS % 10
+    each = numbers[:, None] // _POWERS % 10
     steps = np.arange(1, 10)
-    moved = (digits[:, :, None] + steps) % 10 - digits[:, :, None]
+    moved = (each[:, :, None] + steps) % 10 - each[:, :, None]
     changed = numbers[:, None] + (moved * _POWERS[:, None]).reshape(numbers.size, -1)
-    apart = digits[:, 1:] - digits[:, :-1]
+    apart = each[:, 1:] - each[:, :-1]
     exchanged = numbers[:, None] + apart * (_POWERS[:-1] - _POWERS[1:])
     return np.concatenate((changed, np.where(apart == 0, -1, exchanged)), axis=1)
 
