@@ -121,7 +121,7 @@ class Child:
     """One child process, started anew as often as needed. For one thread at a time."""
 
     def __init__(self, scratch: Path, *, limits: Limits = DEFAULT, program: Path = PROGRAM) -> None:
-        self._scratch = scratch
+        self._scratch = scratch.absolute()  # the child stands there
         self._program = program
         self._is_abandoned = False
         self._limits = limits
@@ -202,7 +202,7 @@ class Child:
             why = VANISHED if is_gone else f"it could not be read: {error.strerror}"
             reading.ended = Ended(State.UNREADABLE, "", why)
             return reading
-        task = Task(file=os.fsencode(file), name=name, scratch=os.fsencode(folder),
+        task = Task(file=os.fsencode(file.absolute()), name=name, scratch=os.fsencode(folder),
                     limits=self._limits, kind=kind, attempt=attempt)  # fmt: skip
         try:
             self._ask(task)
@@ -237,7 +237,7 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 # our own program with a number
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 start_new_session=True, cwd=self._scratch,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)},
+                env=self._environment(),
             )  # fmt: skip
         except OSError as error:
             raise OperatorError(
@@ -248,6 +248,11 @@ class Child:
         self._kept = b""
         self.started += 1
         return process
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of our own settings: where programs are, and where to leave what is temporary."""
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)}
 
     def _ask(self, task: Task) -> None:
         if self._is_abandoned:

@@ -97,7 +97,7 @@ class FolderReader:
         """hashes: by shown path, of files that a sweep has hashed already. is_done: the outcome of
         a content that need not be read again; its members are then not read again either."""
         self.ledger = Ledger()
-        self._scratch, self._limits, self._count = scratch, limits, children
+        self._scratch, self._limits, self._count = scratch.absolute(), limits, children
         self._hashes, self._is_done = hashes or {}, is_done
         self._files = walk(folder)
         self._entries: dict[str, tuple[Entry, str]] = {}
