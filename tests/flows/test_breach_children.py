@@ -23,8 +23,8 @@ from tourniquet.kernel.errors import StorageUnavailable
 PROGRAM = ROOT / "tests/support/hostile_child.py"
 LIMITS = Limits(
     memory_bytes_most=512 * 1024 * 1024,
-    seconds_least=2.0,
-    silent_seconds_most=0.7,
+    seconds_least=5.0,
+    silent_seconds_most=3.0,
     output_bytes_least=2 * 1024 * 1024,
 )
 
@@ -58,8 +58,8 @@ def texts(reading: Reading) -> list[str]:
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ("hang", "its reader gave nothing for 0.7 s, which is the limit"),
-        ("spin", "reading it took longer than the limit of 2 s"),
+        ("hang", "its reader gave nothing for 3 s, which is the limit"),
+        ("spin", "reading it took longer than the limit of 5 s"),
         ("flood", "its reader gave more than the limit of 2,097,152 bytes"),
         ("crash", "its reader was ended by SIGSEGV"),
         ("exit", "its reader ended without an answer (exit status 3)"),
@@ -137,7 +137,7 @@ def test_abandoned(bench: Bench) -> None:
     begun = time.monotonic()
     with pytest.raises(Abandoned):
         bench.read("spin")
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 4
 
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:

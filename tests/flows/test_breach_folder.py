@@ -86,6 +86,15 @@ def test_rows_and_pieces(files: Path, scratch: Path) -> None:
     assert pieces[0].rows[1] == ["9990000018", "SMITH", "01/02/1945"]
 
 
+def test_paths_from_where_one_stands(
+    files: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files / "a.zip").write_bytes(zipped({"list.csv": TABLE}))
+    monkeypatch.chdir(files.parent)
+    found = rows_of(FolderReader(Path("files"), scratch=Path("scratch")))
+    assert {row.state for row in found.values()} == {State.PARSED}
+
+
 def test_the_same_ledger_however_many_children(files: Path, scratch: Path) -> None:
     chance = random.Random(5)
     for at in range(30):

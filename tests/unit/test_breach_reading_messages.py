@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.breach_reading import read, zipped
-from tourniquet.breach.pieces import Shape, Syntax
+from tourniquet.breach.limits import DEFAULT
+from tourniquet.breach.pieces import Inner, Passage, Shape, Syntax
+from tourniquet.breach.readers.outlook import _pst_message
+from tourniquet.breach.readers.source import Scratch, Source
 
 MESSAGE = (
     "MSH|^~\\&|LIMS|X9801|TIE|X99025|202002140830||ORU^R01|M{0}|P|2.4",
@@ -161,3 +164,59 @@ def test_attachments_are_containers(tmp_path: Path) -> None:
     )
     given = read(tmp_path, bytes(outer))
     assert [one.name for one in given.inners] == ["réception.csv", "a.zip"]
+
+
+def test_a_store_that_is_none(tmp_path: Path) -> None:
+    given = read(tmp_path, b"!BDN" + bytes(2_000))
+    assert given.ended.why.startswith("the store can't be opened")
+
+
+class StoredAttachment:
+    """An attachment as libpff gives it."""
+
+    def __init__(self, name: str, content: bytes, inner: StoredMessage | None = None) -> None:
+        self.long_filename = name
+        self.number_of_sub_items = int(inner is not None)
+        self._content, self._inner = content, inner
+
+    def get_size(self) -> int:
+        return len(self._content)
+
+    def read_buffer(self, size: int) -> bytes:
+        given, self._content = self._content[:size], self._content[size:]
+        return given
+
+    def get_sub_item(self, number: int) -> StoredMessage | None:
+        return self._inner
+
+
+class StoredMessage:
+    """A message as libpff gives it."""
+
+    def __init__(self, subject: str, *attachments: StoredAttachment) -> None:
+        self.subject, self.sender_name = subject, "A"
+        self.transport_headers = "To: b@example.org\r\nDate: Wed, 1 May 2024 10:00:00 +0100\r\n"
+        self.plain_text_body = b"about SMITH"
+        self.number_of_attachments = len(attachments)
+        self.get_attachment = attachments.__getitem__
+
+
+def test_a_message_of_a_store(tmp_path: Path) -> None:
+    inner = StoredMessage("inner", StoredAttachment("b.csv", b"1,2"))
+    outer = StoredMessage(
+        "outer", StoredAttachment("a.csv", b"3,4"), StoredAttachment("", b"", inner)
+    )
+    source = Source(tmp_path / "x", "x", "pst", DEFAULT, Scratch(tmp_path, DEFAULT, 100))
+    pieces = list(_pst_message(source, outer, "message 1"))
+    mails = [one for one in pieces if isinstance(one, Passage)]
+    assert [(one.place, one.text) for one in mails] == [
+        ("message 1", "about SMITH"),
+        ("message 1.2", "about SMITH"),
+    ]
+    assert mails[0].head is not None
+    assert mails[0].head["to"] == "b@example.org"
+    inners = [one for one in pieces if isinstance(one, Inner)]
+    assert [(one.name, one.beside) for one in inners] == [
+        ("a.csv", "message 1"),
+        ("b.csv", "message 1.2"),
+    ]

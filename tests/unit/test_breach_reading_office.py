@@ -306,3 +306,15 @@ def test_writing_between_bytes(tmp_path: Path) -> None:
     assert "SMITH 9990000018" in text
     assert "Jane JONES" in text
     assert given.ended.state is State.SWEPT
+
+
+def test_a_letter_with_a_damaged_part(tmp_path: Path) -> None:
+    body = "".join(f"<w:p><w:r><w:t>SMITH {n} {n * n}</w:t></w:r></w:p>" for n in range(9_000))
+    document = f'<w:document xmlns:w="w"><w:body>{body}</w:body></w:document>'.encode()
+    content = bytearray(zipped({"[Content_Types].xml": b"", "word/document.xml": document}))
+    at = content.index(b"word/document.xml")
+    for place in range(at + 60_000 // 3, at + 60_000 // 3 + 40):
+        content[place] ^= 0xFF
+    given = read(tmp_path, bytes(content))
+    assert given.texts()["page 1"].startswith("SMITH 0 0\nSMITH 1 1")
+    assert "damaged" in given.ended.why

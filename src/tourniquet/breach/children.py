@@ -122,7 +122,7 @@ class Child:
     """One child process, started anew as often as needed. For one thread at a time."""
 
     def __init__(self, scratch: Path, *, limits: Limits = DEFAULT, program: Path = PROGRAM) -> None:
-        self._scratch = scratch
+        self._scratch = scratch.absolute()  # the child stands there
         self._program = program
         self._is_abandoned = False
         self._limits = limits
@@ -203,7 +203,7 @@ class Child:
             why = VANISHED if is_gone else f"it could not be read: {error.strerror}"
             reading.ended = Ended(State.UNREADABLE, "", why)
             return reading
-        task = Task(file=os.fsencode(file), name=name, scratch=os.fsencode(folder),
+        task = Task(file=os.fsencode(file.absolute()), name=name, scratch=os.fsencode(folder),
                     limits=self._limits, kind=kind, attempt=attempt)  # fmt: skip
         try:
             self._ask(task)
@@ -238,7 +238,7 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 # our own program with a number
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 start_new_session=True, cwd=self._scratch,
-                env={"PATH": PROGRAMS, "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)},
+                env=self._environment(),
             )  # fmt: skip
         except OSError as error:
             raise OperatorError(
@@ -249,6 +249,10 @@ class Child:
         self._kept = b""
         self.started += 1
         return process
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of our own settings: where programs are, and where to leave what is temporary."""
+        return {"PATH": PROGRAMS, "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)}
 
     def _ask(self, task: Task) -> None:
         if self._is_abandoned:

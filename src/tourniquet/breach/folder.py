@@ -100,7 +100,7 @@ class FolderReader:
         a content that need not be read again; its members are then not read again either.
         look: is called with the file of each content that holds no others, in a thread."""
         self.ledger = Ledger()
-        self._scratch, self._limits, self._count = scratch, limits, children
+        self._scratch, self._limits, self._count = scratch.absolute(), limits, children
         self._hashes, self._is_done, self._look = hashes or {}, is_done, look
         self._files = walk(folder)
         self._entries: dict[str, tuple[Entry, str]] = {}

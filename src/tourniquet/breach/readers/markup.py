@@ -143,8 +143,9 @@ def _values(source: Source) -> Iterator[str]:
             if (tail := element.tail) and (tail := " ".join(tail.split())):
                 yield f"{'.'.join(path[-3:])}: {tail}"
             element.clear(keep_tail=False)
-            if (before := element.getprevious()) is not None:
-                element.getparent().remove(before)
+            before, around = element.getprevious(), element.getparent()
+            if before is not None and around is not None:
+                around.remove(before)
         elif event == "start":
             if len(path) >= _DEPTH_MOST:
                 raise CannotRead(f"elements lie in it deeper than the limit of {_DEPTH_MOST}")

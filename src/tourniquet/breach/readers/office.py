@@ -278,8 +278,7 @@ def epub(source: Source) -> Iterator[Piece]:
     """Chapters of a book. Raises: CannotRead."""
     parts = Parts(source)
     for number, name in enumerate(parts.matching(r".*\.x?html?"), 1):
-        with parts.open(name) as opened:
-            text = html_text(opened.read().decode("utf-8", "replace"))
+        text = html_text(parts.text(name))
         if text.strip():
             yield from passages(f"page {number}", Shape.PAGE, text)
 

@@ -220,7 +220,11 @@ def _pst_message(source: Source, message: object, place: str) -> Iterator[Piece]
         try:
             one = message.get_attachment(number)  # type: ignore[attr-defined] # libpff's
             size = int(one.get_size())
-            name = str(_had(one, "name") or f"attachment {number + 1}")
+            name = str(_had(one, "long_filename") or f"attachment {number + 1}")
+            if int(str(_had(one, "number_of_sub_items") or 0)) and place.count(".") < _DEPTH_MOST:
+                inner = one.get_sub_item(0)  # a message that was attached
+                yield from _pst_message(source, inner, f"{place}.{number + 1}")
+                continue
             yield source.scratch.take(name, _read(one, size), size=size, beside=place)
         except (OSError, RuntimeError, ValueError):
             source.note("some of its attachments are damaged")

@@ -10,6 +10,7 @@ import io
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -20,6 +21,8 @@ from tourniquet.breach.containers import ENCRYPTED_WHY, zip_salvaged
 from tourniquet.breach.pieces import Inner, Piece, State
 from tourniquet.breach.readers.source import CannotRead, Source
 
+_READ_AT_ONCE = 64 * 1024
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
 PART_BYTES_MOST = 1024 * 1024 * 1024
 _EMBEDDED = re.compile(r"(?:^|/)(?:embeddings|media|Pictures|ObjectReplacements)/[^/]+$")
 _ENDS_NOT_MEMBERS = (".emf", ".wmf", ".xml", ".rels", ".vml")
@@ -84,7 +87,7 @@ class Parts:
         try:
             if self._archive is None:
                 return self._files[name].open("rb")
-            return io.BufferedReader(_Limited(self._archive.open(name), most), 256 * 1024)
+            return io.BufferedReader(_Limited(self._archive.open(name), most), _READ_AT_ONCE)
         except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError):
             raise CannotRead("a part that it needs is missing or damaged") from None
 
@@ -100,10 +103,25 @@ class Parts:
         )
         try:
             with self.open(name) as opened:
-                root = etree.parse(opened, parser).getroot()
-        except (etree.XMLSyntaxError, CannotRead, OSError, zipfile.BadZipFile, ValueError):
+                root = etree.fromstring(self._as_far(opened), parser)
+        except (etree.XMLSyntaxError, CannotRead, OSError, ValueError):
             return None
         return root
+
+    def text(self, name: str) -> str:
+        """A part as text. Raises: CannotRead where there is none."""
+        with self.open(name) as opened:
+            return self._as_far(opened).decode("utf-8", "replace")
+
+    def _as_far(self, opened: IO[bytes]) -> bytes:
+        """A part's bytes as far as they go."""
+        content = bytearray()
+        try:
+            while block := opened.read(_READ_AT_ONCE):
+                content += block
+        except _DAMAGE:
+            self._source.note("a part of it is damaged and was read as far as it goes")
+        return bytes(content)
 
     def members(self) -> Iterator[Piece]:
         """What is embedded: documents, pictures."""

@@ -10,6 +10,8 @@ Invariants:
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from itertools import chain, groupby
@@ -177,7 +179,7 @@ def _hidden_rows(parts: Parts, name: str, heads: list[str]) -> set[int]:
                         if at := _ROW_NUMBER.search(found[0]):
                             hidden.add(int(at[1]))
                 kept = content[-_OVERLAP_BYTES:]
-    except (CannotRead, OSError, ValueError):
+    except (CannotRead, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         return hidden
     for one in _HEADER.findall(kept):
         text = _PAGE_CODES.sub(" ", one.decode("utf-8", "replace").replace("&amp;", "&")).strip()
@@ -224,7 +226,14 @@ def xlsx_parts(source: Source) -> Iterator[Piece]:
         try:
             yield from sheet_rows(name, _xml_rows(parts, file, strings, days), set(),
                                   is_hidden=False)  # fmt: skip
-        except (etree.XMLSyntaxError, OSError, EOFError, ValueError):
+        except (
+            etree.XMLSyntaxError,
+            OSError,
+            EOFError,
+            ValueError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ):
             source.note("a sheet in it is damaged or cut short")
     if parts.is_cut and not strings:
         source.note("its table of texts is lost: cells that refer to it are empty")
@@ -239,7 +248,7 @@ def _shared_strings(parts: Parts) -> list[str]:
                                           resolve_entities=False):  # fmt: skip
                 strings.append("".join(text.text or "" for text in one.iter("{*}t")))
                 one.clear()
-    except (CannotRead, etree.XMLSyntaxError, OSError, ValueError):
+    except (CannotRead, etree.XMLSyntaxError, OSError, ValueError, zipfile.BadZipFile, zlib.error):
         pass  # what was read is what there is
     return strings
 
