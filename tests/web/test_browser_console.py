@@ -20,10 +20,15 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.support.browser import find_chromium
 from tests.support.console import AID, LABORATORY, PASSWORD, TODAY, seed_region, seed_results
 from tests.support.database import Database
+from tests.support.effort import only_long
 from tourniquet.kernel.identifiers import synthetic_nhs_numbers
 
 PHONE = {"width": 375, "height": 800}
 DESK = {"width": 1280, "height": 900}
+SIZES = [  # every page is laid out at both widths in test_page_layout.py
+    pytest.param(PHONE, id="phone"),
+    pytest.param(DESK, id="desk", marks=only_long),
+]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -172,7 +177,7 @@ def fall_to(tubes: int) -> str:
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("size", SIZES)
 def test_from_the_attack_to_the_adopted_plan(
     browser: Browser, server: tuple[str, list[str]], size: dict[str, int]
 ) -> None:
@@ -299,7 +304,7 @@ def test_without_scripts(browser: Browser, server: tuple[str, list[str]]) -> Non
         assert visit.faults == []
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("size", SIZES)
 def test_from_the_reason_to_who_opened_it_and_the_alarm(
     browser: Browser, server: tuple[str, list[str]], size: dict[str, int]
 ) -> None:

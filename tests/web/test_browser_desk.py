@@ -25,7 +25,7 @@ from tests.support.desk import make_shares
 from tests.support.sealing import seal
 from tests.web.test_browser_console import (  # noqa: F401 (a fixture is used by its name)
     DESK,
-    PHONE,
+    SIZES,
     Visit,
     browser,
     tab_to,
@@ -121,7 +121,7 @@ def hidden_columns(visit: Visit) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("size", SIZES)
 def test_from_locked_to_a_result_keyed(
     browser: Browser,  # noqa: F811 (the fixture)
     home: tuple[Path, list[str], list[str]],

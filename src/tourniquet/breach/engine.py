@@ -5,8 +5,8 @@ A task is a function of one small value. Its result lies in a file that it puts 
 
 Invariants:
 - Tasks are handed out a few at a time: memory does not grow with their number.
-- A worker that dies takes down what it had at hand; that is run once more, alone, and if the worker
-  dies again it is told as failed, with the task's value, and the others go on.
+- A worker that dies takes down what it had at hand; that is run again, alone, twice at most, and if
+  the worker dies each time it is told as failed, with the task's value, and the others go on.
 - Results come as they are ready, in no order.
 """
 
@@ -23,6 +23,7 @@ from typing import Generic, Protocol, TypeVar
 
 AHEAD = 2  # tasks at hand for each worker, so that none waits
 WORKERS_MOST = 256
+TRIES_ALONE = 2
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -96,11 +97,14 @@ class LocalPool:
                 return [*at_hand.values(), *refused]
 
     def _run_alone(self, work: Callable[[S], T], task: S) -> Done[S, T] | Failed[S]:
-        with self._pool(1) as pool:
-            try:
-                return Done(task, pool.submit(work, task).result())
-            except BrokenProcessPool:
-                return Failed(task)
+        """Run one task; twice, for it may only have waited when its worker died."""
+        for _ in range(TRIES_ALONE):
+            with self._pool(1) as pool:
+                try:
+                    return Done(task, pool.submit(work, task).result())
+                except BrokenProcessPool:
+                    continue
+        return Failed(task)
 
     @staticmethod
     def _pool(workers: int) -> ProcessPoolExecutor:
