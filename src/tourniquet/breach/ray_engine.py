@@ -83,6 +83,6 @@ class RayCluster:
 
     def _room(self) -> int:
         """How many tasks may be at hand: a few for each core that is there now."""
-        found: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call] # Ray's
+        found: dict[str, float] = self._ray.cluster_resources()
         cores = int(found.get("CPU", 0))
         return max(cores * AHEAD, AT_HAND_LEAST)
